@@ -1,0 +1,116 @@
+# make drill       the main job: build etcd-drill, rehearse two drills, show what they prove
+# make test        everything that must pass
+# make scenarios   every scenario, the long ones too
+#
+# ETCD_DRILL_RUNTIME=docker makes a missing engine a failure; auto (the default) takes what the host has.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+export ETCD_DRILL_RUNTIME ?= auto
+
+GO       ?= go
+BUILD    := build
+REPORTS  := $(BUILD)/reports
+DRILL    := $(BUILD)/etcd-drill
+TALLY    := $(BUILD)/tally
+
+# The version of every tool that is not in go.mod.
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+ACTIONLINT    := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+# The packages that run the conformance suite on a real runtime, and the Ginkgo suites; all others have plain tests.
+RUNTIMES := /harness/(docker|process)$$
+SUITES   := /(scenarios|e2e)(/|$$)
+
+# The Ginkgo program comes from go.mod, so that it always fits the library. No retries, anywhere.
+GINKGO := $(GO) run github.com/onsi/ginkgo/v2/ginkgo run --no-color --randomize-all --fail-on-pending --fail-on-empty \
+	--trace -v --poll-progress-after=30s --poll-progress-interval=30s --grace-period=60s --output-dir=$(REPORTS)
+
+# Drills at a time. A drill waits more than it computes.
+PROCS ?= 2
+
+.PHONY: help
+help: ## this list
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 18
+
+.PHONY: build
+build: $(DRILL) ## build the program into build/etcd-drill
+
+.PHONY: $(DRILL)
+$(DRILL): $(TALLY)
+	@$(TALLY) beat "build of etcd-drill" $(GO) build -trimpath -ldflags "-s -w" -o $@ ./cmd/etcd-drill
+
+$(TALLY): $(wildcard .ci/tally/*.go)
+	@echo "build tally"; $(GO) build -o $@ ./.ci/tally
+
+.PHONY: drill
+drill: build ## the main job: two drills of 3 members, from a saved snapshot and from a db copy
+	@$(DRILL) run
+
+# What the drill is timed beside: the recovery page typed by hand, and the load that it types.
+RUNBOOK ?= bench/runbook.sh
+PAIRS   ?= 10
+
+.PHONY: bench-drill
+bench-drill: build ## time a drill beside the recovery page typed by hand, in pairs
+	@$(GO) build -o $(BUILD)/load ./bench/load
+	@$(DRILL) run --source snapshot --keys 100 --keep none >/dev/null
+	@$(GO) run ./bench/pairs -drill $(DRILL) -load $(abspath $(BUILD))/load -runbook $(RUNBOOK) -pairs $(PAIRS)
+
+.PHONY: test
+test: fresh-reports vet unit conformance test-scenarios test-e2e ## everything that must pass
+	@$(TALLY) sum $(REPORTS)
+
+.PHONY: scenarios
+scenarios: fresh-reports all-scenarios ## every scenario, the long ones too
+	@$(TALLY) sum $(REPORTS)
+
+.PHONY: fresh-reports
+fresh-reports: $(TALLY)
+	@rm -rf $(REPORTS); mkdir -p $(REPORTS)
+
+.PHONY: vet
+vet: $(TALLY) ## go vet
+	@echo "vet"; $(TALLY) beat vet $(GO) vet ./... ./.ci/tally
+
+.PHONY: unit
+unit: $(TALLY) ## tests that need no engine, and the import test
+	@echo "unit tests"; mkdir -p $(REPORTS)
+	@$(GO) test -json -count=1 -timeout 10m $$($(GO) list ./... | grep -Ev '$(SUITES)|$(RUNTIMES)') ./.ci/tally \
+		| $(TALLY) follow $(REPORTS)/unit.jsonl
+
+.PHONY: conformance
+conformance: $(TALLY) ## the suite that every runtime must pass, on the runtimes that start real etcd
+	@echo "conformance"; mkdir -p $(REPORTS)
+	@$(GO) test -json -count=1 -timeout 15m -p 1 $$($(GO) list ./harness/... | grep -E '$(RUNTIMES)') \
+		| $(TALLY) follow $(REPORTS)/conformance.jsonl
+
+.PHONY: test-scenarios
+test-scenarios: $(TALLY) ## scenarios of 1, 3 and 5 members and one of 7
+	@echo "scenarios"; mkdir -p $(REPORTS)
+	@$(TALLY) beat scenarios $(GINKGO) --procs=$(PROCS) --label-filter='!full' --timeout=30m --json-report=scenarios.json \
+		--junit-report=scenarios.xml ./scenarios
+
+.PHONY: all-scenarios
+all-scenarios: $(TALLY)
+	@echo "all scenarios"; mkdir -p $(REPORTS)
+	@$(TALLY) beat scenarios $(GINKGO) --procs=$(PROCS) --keep-going --timeout=2h --json-report=scenarios.json \
+		--junit-report=scenarios.xml ./scenarios
+
+.PHONY: test-e2e
+test-e2e: $(TALLY) ## sabotage, the command line, leaks
+	@echo "e2e"; mkdir -p $(REPORTS)
+	@$(TALLY) beat e2e $(GINKGO) --timeout=30m --json-report=e2e.json --junit-report=e2e.xml ./e2e
+
+.PHONY: lint
+lint: ## golangci-lint and actionlint
+	$(GO) run $(GOLANGCI_LINT) run ./...
+	$(GO) run $(ACTIONLINT)
+
+.PHONY: clean
+clean: ## remove what was built; `etcd-drill clean` removes what dead drills left
+	rm -rf $(BUILD)
