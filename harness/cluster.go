@@ -1,0 +1,199 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/etcd-drill/etcd-drill/harness/identity"
+)
+
+// Cluster is one logical cluster on a site: all its members under one token. A cluster that was restored is another Cluster
+// on the same site, with the same names and peer URLs, on other disks.
+type Cluster struct {
+	site    Site
+	layout  Layout
+	members []*Member
+	fresh   bool // it begins empty, so its members bootstrap
+}
+
+// Birth says what a cluster is started from.
+type Birth struct {
+	Layout Layout
+	// Generation is 1 for the first cluster on a site and grows with every restore; it keeps nodes and disks apart that carry
+	// the same member name.
+	Generation int
+	// Dirs maps every member's name to the prepared data directory that its disk adopts; nil for a new, empty cluster.
+	Dirs map[string]string
+	// Args are further etcd flags for every member.
+	Args []string
+}
+
+// Prepare makes the nodes and disks of a cluster and starts nothing.
+func Prepare(ctx context.Context, site Site, birth Birth) (*Cluster, error) {
+	members := make([]*Member, len(birth.Layout.Seats))
+	work, ctx := errgroup.WithContext(ctx)
+	for i, seat := range birth.Layout.Seats {
+		work.Go(func() (err error) {
+			members[i], err = prepareMember(ctx, site, birth, seat)
+			return err
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return nil, fmt.Errorf("prepare cluster of %d: %w", len(members), err)
+	}
+	return &Cluster{site: site, layout: birth.Layout, members: members, fresh: birth.Dirs == nil}, nil
+}
+
+func prepareMember(ctx context.Context, site Site, birth Birth, seat Seat) (*Member, error) {
+	name := nodeName(seat.Name, birth.Generation)
+	place, err := site.Place(seat.Name)
+	if err != nil {
+		return nil, err
+	}
+	disk, err := site.NewDisk(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if birth.Dirs != nil {
+		dir, ok := birth.Dirs[seat.Name]
+		if !ok {
+			return nil, fmt.Errorf("prepare %s: no directory was prepared for it", seat.Name)
+		}
+		if err := disk.Adopt(ctx, dir); err != nil {
+			return nil, fmt.Errorf("prepare %s: %w", seat.Name, err)
+		}
+	}
+	args := append(Flags(birth.Layout, seat, place), birth.Args...)
+	node, err := site.NewNode(ctx, NodeSpec{Name: name, Hostname: seat.Name, Disk: disk, Args: args})
+	if err != nil {
+		return nil, err
+	}
+	return &Member{seat: seat, id: birth.Layout.MemberID(seat), node: node, disk: disk, args: args}, nil
+}
+
+func nodeName(member string, generation int) string {
+	if generation <= 1 {
+		return member
+	}
+	return fmt.Sprintf("%s-g%d", member, generation)
+}
+
+// Flags returns the flags with which a member of this layout is started at this place: those of etcd's recovery page, the
+// same for a new and for a restored member, because etcd ignores the bootstrap flags where a write-ahead log exists.
+func Flags(layout Layout, seat Seat, place Place) []string {
+	return []string{
+		"--name=" + seat.Name,
+		"--data-dir=" + place.DataDir,
+		"--listen-client-urls=" + place.ListenClientURL,
+		"--advertise-client-urls=" + place.ClientURL,
+		"--listen-peer-urls=" + place.ListenPeerURL,
+		"--initial-advertise-peer-urls=" + seat.PeerURL,
+		"--initial-cluster=" + layout.InitialCluster(),
+		"--initial-cluster-token=" + string(layout.Token),
+		"--initial-cluster-state=new",
+	}
+}
+
+// ID returns the ID that the cluster's layout yields. AwaitReady holds every member to it.
+func (c *Cluster) ID() identity.ClusterID { return c.layout.ClusterID() }
+
+// Layout returns the cluster's plan.
+func (c *Cluster) Layout() Layout { return c.layout }
+
+// Site returns the place where the cluster lives.
+func (c *Cluster) Site() Site { return c.site }
+
+// Size returns the number of members.
+func (c *Cluster) Size() int { return len(c.members) }
+
+// Members returns all members in the order of their seats.
+func (c *Cluster) Members() []*Member { return slices.Clone(c.members) }
+
+// Member returns the member of this name.
+func (c *Cluster) Member(name string) (*Member, error) {
+	for _, m := range c.members {
+		if m.Name() == name {
+			return m, nil
+		}
+	}
+	return nil, fmt.Errorf("cluster has no member %q, it has %s", name, strings.Join(c.layout.Names(), ", "))
+}
+
+// Start starts all members in parallel and returns when their processes run. If one cannot be started, the others are
+// killed again and the error carries the last lines that the failed member printed.
+//
+// Of a new cluster the first member goes a little ahead. A new etcd asks its peers, in the order of their URLs, whether it
+// was bootstrapped before, until one answers, and gives each a second (server/etcdserver/bootstrap.go, isMemberBootstrapped).
+// Members that start at the same moment all listen and do not answer yet, and cost each other those seconds.
+func (c *Cluster) Start(ctx context.Context) error {
+	together := c.members
+	if c.fresh && len(c.members) > 1 {
+		if err := c.startAhead(ctx, c.members[0]); err != nil {
+			return errors.Join(err, c.abandon(ctx))
+		}
+		together = c.members[1:]
+	}
+	err := each(ctx, together, func(ctx context.Context, m *Member) error { return m.Start(ctx) })
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err, c.abandon(ctx))
+}
+
+// aheadWithin is how long the first member may take until its peer port answers; it asks all its peers in vain before.
+const aheadWithin = 30 * time.Second
+
+func (c *Cluster) startAhead(ctx context.Context, m *Member) error {
+	if err := m.Start(ctx); err != nil {
+		return err
+	}
+	probe, err := m.await(ctx, "answering its peers", aheadWithin, func(ctx context.Context, _ *Probe) error {
+		_, err := m.AskAsPeer(ctx, c.ID(), "")
+		return err
+	})
+	probe.Close()
+	return err
+}
+
+// AwaitReady returns when every member answers a linearizable read over gRPC under the IDs that the layout yields. It fails
+// early, with the last lines of its log, when a member's process ends.
+func (c *Cluster) AwaitReady(ctx context.Context, within time.Duration) error {
+	return each(ctx, c.members, func(ctx context.Context, m *Member) error {
+		return m.AwaitReady(ctx, c.ID(), within)
+	})
+}
+
+// abandon ends what a failed start left running. Members that never ran are no error.
+func (c *Cluster) abandon(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	return each(ctx, c.members, func(ctx context.Context, m *Member) error {
+		if _, err := m.Endpoint(ctx); err != nil {
+			return nil //nolint:nilerr // a member without an address does not run
+		}
+		_, err := m.Kill(ctx)
+		return err
+	})
+}
+
+// each runs do for every member in parallel and joins the errors.
+func each(ctx context.Context, members []*Member, do func(context.Context, *Member) error) error {
+	results := make([]error, len(members))
+	var work errgroup.Group
+	for i, m := range members {
+		work.Go(func() error {
+			results[i] = do(ctx, m)
+			return nil
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return err
+	}
+	return errors.Join(results...)
+}

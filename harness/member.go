@@ -1,0 +1,111 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+
+	"github.com/etcd-drill/etcd-drill/harness/identity"
+)
+
+// Member is one member of a Cluster: its seat, the node that runs it and the disk that holds its data.
+type Member struct {
+	seat Seat
+	id   identity.MemberID
+	node Node
+	disk Disk
+	args []string // etcd's flags, kept for Return
+}
+
+// Name returns the member's name, for example "m1".
+func (m *Member) Name() string { return m.seat.Name }
+
+// ID returns the member's ID, computed from its peer URL and the cluster's token.
+func (m *Member) ID() identity.MemberID { return m.id }
+
+// Disk returns the member's storage. It may be used only while the member is stopped.
+func (m *Member) Disk() Disk { return m.disk }
+
+// Start starts the member's process again on the same disk. It does not wait until the member answers.
+func (m *Member) Start(ctx context.Context) error { return m.wrap("start", m.node.Start(ctx)) }
+
+// Signal delivers the signal and does not wait for its effect.
+func (m *Member) Signal(ctx context.Context, s Signal) error {
+	return m.wrap(string(s), m.node.Signal(ctx, s))
+}
+
+// Wait returns when the member's process has ended.
+func (m *Member) Wait(ctx context.Context) (Exit, error) {
+	exit, err := m.node.Wait(ctx)
+	return exit, m.wrap("await exit of", err)
+}
+
+// Stop asks etcd to stop and waits until it has; the backend is flushed. A member that is still up when patience runs out
+// is an error, never a silent kill: a killed member's file lacks what was not yet flushed.
+func (m *Member) Stop(ctx context.Context, patience time.Duration) (Exit, error) {
+	if err := m.Signal(ctx, Terminate); err != nil {
+		return Exit{}, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("still running %s after SIGTERM", patience))
+	defer cancel()
+	return m.Wait(ctx)
+}
+
+// Kill ends the process without a chance to flush, and waits until it is gone.
+func (m *Member) Kill(ctx context.Context) (Exit, error) {
+	if err := m.Signal(ctx, Kill); err != nil {
+		return Exit{}, err
+	}
+	return m.Wait(ctx)
+}
+
+// Endpoint returns the addresses at which this machine reaches the running member. They change with every start.
+func (m *Member) Endpoint(ctx context.Context) (Endpoint, error) {
+	endpoint, err := m.node.Endpoint(ctx)
+	return endpoint, m.wrap("find address of", err)
+}
+
+// Logs returns everything that the member's process has printed.
+func (m *Member) Logs(ctx context.Context) (io.ReadCloser, error) {
+	logs, err := m.node.Logs(ctx)
+	return logs, m.wrap("read log of", err)
+}
+
+// Dial returns a client of this member alone. The caller closes it. The client never repeats a request by itself, so one
+// call is one write at most. It stays bound to the address of the present start.
+func (m *Member) Dial(ctx context.Context) (*clientv3.Client, error) {
+	endpoint, err := m.Endpoint(ctx)
+	if err != nil {
+		return nil, err
+	}
+	client, err := Dial(endpoint.Client)
+	return client, m.wrap("dial", err)
+}
+
+// Dial returns a client of the one server at this URL that never repeats a request by itself. It does not wait for the
+// connection. While the server is not there yet it tries again every fraction of a second: gRPC's own pause of a second
+// and more would be measured as the server's.
+func Dial(clientURL string) (*clientv3.Client, error) {
+	return clientv3.New(clientv3.Config{
+		Endpoints:       []string{clientURL},
+		MaxUnaryRetries: 1,
+		Logger:          zap.NewNop(),
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.5, Jitter: 0.2, MaxDelay: 250 * time.Millisecond},
+			MinConnectTimeout: time.Second,
+		})},
+	})
+}
+
+func (m *Member) wrap(verb string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s %s: %w", verb, m.seat.Name, err)
+}
