@@ -1,0 +1,83 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/moby/moby/client"
+)
+
+// nameHolder makes the names of all members resolve before the first of them runs, on engines that need it: a container that
+// carries all of them, listens nowhere and ends by itself.
+//
+// A new etcd asks each of its peers whether it was bootstrapped before, and gives each a second (server/etcdserver/bootstrap.go,
+// isMemberBootstrapped). A peer that refuses the connection costs nothing. But engines before 26 leave the query for a name
+// that is not there yet unanswered on a network without a way out (moby, libnetwork/resolver.go), so members that start
+// together wait for each other, N-1 seconds long. While the holder lives a name has two addresses, and whoever dials it
+// takes the one that answers.
+type nameHolder struct{ once sync.Once }
+
+// holdFor is how long the holder lives: longer than it takes to start the largest cluster's processes.
+const holdFor = 10 * time.Second
+
+// answersUnknownNames is the first major version of the engine that answers such a query with an error.
+const answersUnknownNames = 26
+
+// holdNames starts the holder when the first node with a network name is about to start, if there are peers to be asked.
+// Without it members start all the same, only later, so its failure is no error.
+func (s *site) holdNames(ctx context.Context, hostname string) {
+	if hostname == "" || s.link.published || s.runtime.major() >= answersUnknownNames {
+		return
+	}
+	s.holder.once.Do(func() {
+		if err := s.hold(ctx); err != nil {
+			s.runtime.cfg.Log.Info("members will wait for each other's names", "reason", err)
+		}
+	})
+}
+
+func (s *site) hold(ctx context.Context) error {
+	s.mu.Lock()
+	names := slices.Clone(s.placed)
+	s.mu.Unlock()
+	if len(names) < 2 {
+		return nil
+	}
+	held, err := s.create(ctx, box{
+		name: s.name("_names"), labels: s.labels(), aliases: names,
+		// A client that waits for a server that is not there.
+		program: "etcdctl",
+		args: []string{
+			"--endpoints=127.0.0.1:1", "--dial-timeout=" + holdFor.String(), "--command-timeout=" + holdFor.String(), "get", "nothing",
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("hold the names of members: %w", err)
+	}
+	if _, err := s.runtime.engine.ContainerStart(ctx, held.GetContainerID(), client.ContainerStartOptions{}); err != nil {
+		return fmt.Errorf("hold the names of members: %w", err)
+	}
+	return nil
+}
+
+// major is the engine's major version; 0 if it cannot be read from what the engine says.
+func (r *Runtime) major() int {
+	word, _, _ := strings.Cut(r.info.ServerVersion, ".")
+	major, err := strconv.Atoi(word)
+	if err != nil {
+		return 0
+	}
+	return major
+}
+
+func aliases(hostname string) []string {
+	if hostname == "" {
+		return nil
+	}
+	return []string{hostname}
+}
