@@ -1,0 +1,38 @@
+package ledger
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// LineWriter writes records or pairs one by one, for whoever is handed them instead of asking for them. It is not safe for
+// concurrent use. Errors are sticky, as those of Writer.
+type LineWriter[T Record | Pair] struct {
+	lines lineWriter
+}
+
+// NewLineWriter returns a LineWriter on w.
+func NewLineWriter[T Record | Pair](w io.Writer) *LineWriter[T] {
+	return &LineWriter[T]{lines: newLineWriter(w)}
+}
+
+// Append writes one value.
+func (w *LineWriter[T]) Append(value T) error {
+	line, err := json.Marshal(value)
+	if err := w.lines.put(line, err); err != nil {
+		return fmt.Errorf("write %T: %w", value, err)
+	}
+	return nil
+}
+
+// End writes the closing line and flushes; without it the stream reads as unended.
+func (w *LineWriter[T]) End() error {
+	if err := w.lines.put([]byte(closing), nil); err != nil {
+		return fmt.Errorf("end stream: %w", err)
+	}
+	if err := w.lines.flush(); err != nil {
+		return fmt.Errorf("end stream: %w", err)
+	}
+	return nil
+}
