@@ -1,0 +1,93 @@
+package verify
+
+import "fmt"
+
+// The claims of a verdict, in the order of their lines.
+const (
+	claimOutage   = "outage"
+	claimPrefix   = "prefix"
+	claimMembers  = "members"
+	claimIdentity = "identity"
+	claimFence    = "fence"
+	claimCanary   = "canary"
+	claimNone     = "" // for demands on the drill as a whole, which leave every claim as it is
+)
+
+// The states of a Claim.
+const (
+	proved    = "proved"
+	disproved = "disproved"
+	leftOut   = "left out"
+)
+
+// notes collects findings and remembers what they mean for each claim.
+type notes struct {
+	findings []Finding
+	count    int
+	damage   map[string]int       // by claim
+	doubt    map[string]string    // by claim: the first reason for which it could not be judged
+	kinds    map[kindOfClaim]int  // how many of a kind under a claim
+	against  map[string]struct{}  // members against which something was found in their data
+	outcomes map[Outcome]struct{} // that any finding asks for
+}
+
+type kindOfClaim struct {
+	claim string
+	kind  Kind
+}
+
+func newNotes() *notes {
+	return &notes{
+		damage:   make(map[string]int),
+		doubt:    make(map[string]string),
+		kinds:    make(map[kindOfClaim]int),
+		against:  make(map[string]struct{}),
+		outcomes: make(map[Outcome]struct{}),
+	}
+}
+
+// damaged notes a disagreement that damages the claim. The text is for people: what was expected, what was found.
+func (n *notes) damaged(claim string, f Finding, format string, args ...any) {
+	f.Outcome = Damaged
+	n.damage[claim]++
+	if claim == claimMembers && f.Member != "" {
+		n.against[f.Member] = struct{}{}
+	}
+	n.add(claim, f, format, args)
+}
+
+// doubted notes a reason for which the claim cannot be judged.
+func (n *notes) doubted(claim string, f Finding, format string, args ...any) {
+	f.Outcome = Inconclusive
+	if n.doubt[claim] == "" {
+		n.doubt[claim] = fmt.Sprintf(format, args...)
+	}
+	n.add(claim, f, format, args)
+}
+
+func (n *notes) add(claim string, f Finding, format string, args []any) {
+	n.count++
+	n.kinds[kindOfClaim{claim, f.Kind}]++
+	n.outcomes[f.Outcome] = struct{}{}
+	if len(n.findings) < MaxFindings {
+		f.Text = fmt.Sprintf(format, args...)
+		n.findings = append(n.findings, f)
+	}
+}
+
+func (n *notes) has(outcome Outcome) bool {
+	_, found := n.outcomes[outcome]
+	return found
+}
+
+// claim makes one line: text if nothing was found against it, else the state and reason that follow from what was.
+func (n *notes) claim(name, text string) Claim {
+	switch {
+	case n.damage[name] > 0:
+		return Claim{Name: name, State: disproved, Text: text}
+	case n.doubt[name] != "":
+		return Claim{Name: name, State: leftOut, Text: n.doubt[name]}
+	default:
+		return Claim{Name: name, State: proved, Text: text}
+	}
+}

@@ -1,0 +1,106 @@
+package verify
+
+import (
+	"time"
+
+	"github.com/etcd-drill/etcd-drill/internal/ledger"
+)
+
+// Outcome is a verdict in one word.
+type Outcome string
+
+// The outcomes. Nothing compared is Inconclusive, never Intact.
+const (
+	Intact       Outcome = "intact"
+	Damaged      Outcome = "damaged"
+	Inconclusive Outcome = "inconclusive"
+)
+
+// Kind classifies a Finding.
+type Kind string
+
+// The kinds of damage to data.
+const (
+	Missing   Kind = "missing"   // an acknowledged put at or below R is not there
+	Changed   Kind = "changed"   // there, but not as it was written
+	Undeleted Kind = "undeleted" // an acknowledged delete at or below R is not there
+	Phantom   Kind = "phantom"   // nobody wrote it
+	Torn      Kind = "torn"      // part of a transaction
+	Lost      Kind = "lost"      // acknowledged, above R, on a route that must lose nothing
+	Diverged  Kind = "diverged"  // a member shows other data than the source or another member
+)
+
+// The other kinds: identity, fence, life of the new cluster, and what makes a drill inconclusive.
+const (
+	StaleID     Kind = "stale-id"
+	WrongID     Kind = "wrong-id"
+	MixedSource Kind = "mixed-source"
+	Unfenced    Kind = "unfenced"
+	Dead        Kind = "dead" // the recovered cluster does not take, or does not replicate, a write
+	NoDisaster  Kind = "no-disaster"
+	NoEvidence  Kind = "no-evidence"
+	TooLittle   Kind = "too-little"
+)
+
+// Finding is one disagreement between what must be and what the evidence shows.
+type Finding struct {
+	Kind    Kind    `json:"kind"`
+	Outcome Outcome `json:"outcome"` // what this finding makes of the verdict: Damaged or Inconclusive
+	// Member is empty if the finding concerns the source or the whole cluster.
+	Member   string     `json:"member,omitempty"`
+	Key      ledger.Key `json:"key,omitempty"`
+	Revision int64      `json:"revision,omitempty"`
+	// Text is a sentence for people: what was expected, what was found.
+	Text string `json:"text"`
+}
+
+// MaxFindings bounds Verdict.Findings; the others are only counted.
+const MaxFindings = 1000
+
+// Verdict is what the evidence proves.
+type Verdict struct {
+	Outcome Outcome `json:"outcome"`
+	// Findings holds the first MaxFindings; FindingCount counts all of them.
+	Findings     []Finding `json:"findings"`
+	FindingCount int       `json:"findingCount"`
+	RestorePoint int64     `json:"restorePoint"`
+	Loss         Loss      `json:"loss"`
+	Tally        Tally     `json:"tally"`
+	Compared     Compared  `json:"compared"`
+	// Claims says, one line each, what was proved, disproved, or left out and why.
+	Claims []Claim `json:"claims"`
+}
+
+// Loss is what the recovery cost. It stands beside every verdict.
+type Loss struct {
+	// Writes counts acknowledged entries that own a revision above R. Revisions is the greatest acknowledged revision minus R,
+	// at least 0. Window is from the earliest return of a lost write to the signal that hit the first victim, at least 0.
+	Writes    int64         `json:"writes"`
+	Revisions int64         `json:"revisions"`
+	Window    time.Duration `json:"windowNanoseconds"`
+	// Resurrected counts keys that are present only because their delete was lost; ResurrectedKeys names the first 100.
+	Resurrected     int64        `json:"resurrected"`
+	ResurrectedKeys []ledger.Key `json:"resurrectedKeys,omitempty"`
+}
+
+// Tally counts the ledger's entries by outcome. UnknownSeen is how many of the unknown ones turned out to be in the source.
+type Tally struct {
+	Acknowledged int64 `json:"acknowledged"`
+	Refused      int64 `json:"refused"`
+	Unknown      int64 `json:"unknown"`
+	UnknownSeen  int64 `json:"unknownSeen"`
+}
+
+// Compared counts what was held against what, so that a verdict over nothing can be seen.
+type Compared struct {
+	Revisions int64 `json:"revisions"` // of the source, explained by the ledger
+	Keys      int64 `json:"keys"`      // of the source's keyspace
+	Members   int   `json:"members"`   // whose history, keyspace and HashKV were held against the source's
+}
+
+// Claim is one line of the proof.
+type Claim struct {
+	Name  string `json:"name"`  // "outage", "prefix", "members", "identity", "fence", "canary"
+	State string `json:"state"` // "proved", "disproved", "assumed" or "left out"
+	Text  string `json:"text"`
+}
