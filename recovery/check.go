@@ -1,0 +1,71 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Check examines a backup in a worker, on a copy that is removed afterwards, and returns its manifest. It verifies the hash
+// of a SavedSnapshot, that the file is complete, every page of the bbolt structure, and that every record can be decoded.
+//
+// The error is a *SourceError if the source is at fault: it wraps one of the sentinels, and ProvedBad tells whether damage
+// was proved. A worker that dies of what it reads is ErrBadStructure with a *WorkerError; one that is killed or runs out of
+// memory is a *WorkerError alone.
+func Check(ctx context.Context, w Worker, kind Kind, path string) (Source, error) {
+	if !kind.known() {
+		return Source{}, fmt.Errorf("check source %s: unknown kind %q; it is %q or %q", path, kind, SavedSnapshot, DBCopy)
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return Source{}, fmt.Errorf("check source: %w", err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		return Source{}, &SourceError{Path: path, Fault: ErrUnreadable, Cause: err}
+	}
+	var resp response
+	err = w.withCopy(path, func(copyPath string) (err error) {
+		task := checkTask{Source: copyTask{Kind: kind, Path: path, Copy: copyPath}}
+		resp, err = w.run(ctx, "check "+path, request{Check: &task})
+		return err
+	})
+	if err == nil {
+		err = resp.Failure.err()
+	}
+	if err != nil {
+		return Source{}, sourceFault(path, err)
+	}
+	if resp.Source == nil {
+		return Source{}, fmt.Errorf("check source %s: the worker answered without a manifest", path)
+	}
+	return *resp.Source, nil
+}
+
+// withCopy lends a path for a private copy of the source in a folder of its own, and removes the folder.
+func (w Worker) withCopy(source string, use func(copyPath string) error) (err error) {
+	scratch := w.Scratch
+	if scratch == "" {
+		scratch = filepath.Dir(source)
+	}
+	dir, err := os.MkdirTemp(scratch, ".etcd-drill-check-*")
+	if err != nil {
+		return fmt.Errorf("make room for a copy (see Worker.Scratch): %w", err)
+	}
+	defer func() { err = joinCleanup(err, os.RemoveAll(dir)) }()
+	return use(filepath.Join(dir, "copy"))
+}
+
+// sourceFault blames the source for a worker that died of it, and says for everything else what was tried.
+func sourceFault(path string, err error) error {
+	var bad *SourceError
+	if errors.As(err, &bad) {
+		return err
+	}
+	var death *WorkerError
+	if errors.As(err, &death) && death.blamesFile() {
+		return &SourceError{Path: path, Fault: ErrBadStructure, Why: "it ended the process that read it", Cause: death}
+	}
+	return fmt.Errorf("examine source %s: %w", path, err)
+}

@@ -1,0 +1,41 @@
+package recovery
+
+import (
+	"slices"
+	"strings"
+)
+
+// Commands returns what a person would type to do the same by hand: one line for each member, quoted for a POSIX shell,
+// with the flags that etcdutl has had since 3.5.
+func (p Plan) Commands() []string {
+	lines := make([]string, 0, len(p.Members))
+	for _, member := range p.Members {
+		words := []string{
+			"etcdutl", "snapshot", "restore", p.Source.Path,
+			"--name", member.Name,
+			"--initial-cluster", member.InitialCluster,
+			"--initial-cluster-token", string(p.Layout.Token),
+			"--initial-advertise-peer-urls", member.PeerURL,
+			"--data-dir", member.DataDir,
+		}
+		if p.SkipHashCheck {
+			words = append(words, "--skip-hash-check")
+		}
+		for i, word := range words {
+			words[i] = quote(word)
+		}
+		lines = append(lines, strings.Join(words, " "))
+	}
+	return lines
+}
+
+// quote makes one word of a POSIX shell of any text.
+func quote(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,@%+", r)
+	}
+	if word != "" && !slices.ContainsFunc([]rune(word), func(r rune) bool { return !plain(r) }) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

@@ -1,0 +1,129 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/etcd/server/v3/lease"
+	"go.etcd.io/etcd/server/v3/storage/backend"
+	"go.etcd.io/etcd/server/v3/storage/mvcc"
+	"go.etcd.io/etcd/server/v3/storage/schema"
+
+	"github.com/etcd-drill/etcd-drill/internal/ledger"
+)
+
+// extract is the worker's part of Extract.
+func (j *job) extract(ctx context.Context, task extractTask) (*Contents, error) {
+	c, err := copySource(ctx, task.Source)
+	if err != nil {
+		return nil, err
+	}
+	path, err := c.asDatabase()
+	if err != nil {
+		return nil, err
+	}
+	contents := &Contents{}
+	digest := ledger.Digester(task.DigestKey)
+	err = viewDatabase(path, func(tx *bolt.Tx) error {
+		live, err := writeHistory(ctx, tx, task, contents)
+		if err != nil {
+			return err
+		}
+		return writeLines(task.Keyspace, &contents.Keys, func(write func(ledger.Pair) error) error {
+			return writeKeyspace(tx, live, digest, write)
+		})
+	})
+	if err == nil {
+		err = survive(func() error { return j.hashKV(path, task.RestorePoint, contents) })
+	}
+	if err != nil {
+		return nil, blame(task.Source.Path, err)
+	}
+	return contents, nil
+}
+
+// writeHistory writes the records above the compaction point and returns the revision of every live key.
+func writeHistory(ctx context.Context, tx *bolt.Tx, task extractTask, contents *Contents) (map[string]mvcc.Revision, error) {
+	live := map[string]mvcc.Revision{}
+	digest := ledger.Digester(task.DigestKey)
+	err := writeLines(task.History, &contents.Records, func(write func(ledger.Record) error) error {
+		return forEachRecord(ctx, tx, func(r rawRecord) error {
+			switch {
+			case r.tombstone:
+				delete(live, string(r.kv.Key))
+			case len(r.kv.Key) > 0: // a record without a key is the placeholder of a bumped revision
+				live[string(r.kv.Key)] = r.rev
+			}
+			if r.rev.Main <= task.Compacted {
+				return nil
+			}
+			record := ledger.Record{Rev: r.rev.Main, Sub: r.rev.Sub, Key: ledger.Key(r.kv.Key), Delete: r.tombstone}
+			if !r.tombstone {
+				record.Digest = digest(r.kv.Value)
+				record.Create, record.Mod = r.kv.CreateRevision, r.kv.ModRevision
+				record.Version, record.Lease = r.kv.Version, r.kv.Lease
+			}
+			return write(record)
+		})
+	})
+	return live, err
+}
+
+// writeKeyspace writes the live keys. No record lies above the restore point, so the last record of a key counts.
+func writeKeyspace(tx *bolt.Tx, live map[string]mvcc.Revision, digest func([]byte) string, write func(ledger.Pair) error) error {
+	bucket := tx.Bucket(schema.Key.Name())
+	for _, key := range slices.Sorted(maps.Keys(live)) {
+		at := mvcc.RevToBytes(live[key], mvcc.NewRevBytes())
+		r, err := decodeRecord(at, bucket.Get(at))
+		if err != nil {
+			return err
+		}
+		err = write(ledger.Pair{
+			Key: ledger.Key(key), Digest: digest(r.kv.Value),
+			Create: r.kv.CreateRevision, Mod: r.kv.ModRevision, Version: r.kv.Version, Lease: r.kv.Lease,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hashKV opens the copy as a server does, which writes to it: the last thing done with it. A lessor that knows no lease is
+// enough, because leases have no part in the hash; without any, a leased key panics.
+func (j *job) hashKV(path string, rev int64, contents *Contents) error {
+	be := backend.NewDefaultBackend(j.lg, path)
+	store := mvcc.NewStore(j.lg, be, &lease.FakeLessor{}, mvcc.StoreConfig{})
+	hash, current, err := mvcc.NewHashStorage(j.lg, store).HashByRev(rev)
+	err = errors.Join(err, store.Close(), be.Close())
+	if err != nil {
+		return fmt.Errorf("compute HashKV at revision %d: %w", rev, err)
+	}
+	if current != rev {
+		return fmt.Errorf("compute HashKV: etcd finds revision %d, not the restore point %d", current, rev)
+	}
+	contents.HashKV, contents.CompactRevision = hash.Hash, hash.CompactRevision
+	return nil
+}
+
+// writeLines makes a new stream of evidence and counts its values.
+func writeLines[T ledger.Record | ledger.Pair](path string, count *int64, produce func(write func(T) error) error) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	lines := ledger.NewLineWriter[T](file)
+	err = produce(func(value T) error {
+		*count++
+		return lines.Append(value)
+	})
+	if err == nil {
+		err = lines.End()
+	}
+	return errors.Join(err, file.Sync(), file.Close())
+}

@@ -1,0 +1,38 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/etcd-drill/etcd-drill/harness"
+)
+
+// dbFile is where a member keeps its backend, relative to its data directory.
+const dbFile = "member/snap/db"
+
+// Copy fetches the db file of a stopped member into a new file, with the same care as Save. There is no hash to verify; a
+// copy made while the member runs is torn about as often as not, and Check finds only tears in its structure.
+func Copy(ctx context.Context, disk harness.Disk, path string, opts ...FetchOption) (Stored, error) {
+	stored, err := fetch(path, opts, func(part *partFile) (string, error) {
+		if err := disk.Fetch(ctx, dbFile, part); err != nil {
+			return "", err
+		}
+		if part.size == 0 {
+			return "", ErrEmpty
+		}
+		return "", nil
+	})
+	if err != nil {
+		return Stored{}, fmt.Errorf("copy %s: %w", dbFile, err)
+	}
+	return stored, nil
+}
+
+// joinCleanup adds the error of a cleanup to the one that made it necessary.
+func joinCleanup(err, cleanup error) error {
+	if cleanup == nil {
+		return err
+	}
+	return errors.Join(err, fmt.Errorf("clean up: %w", cleanup))
+}

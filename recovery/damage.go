@@ -1,0 +1,97 @@
+package recovery
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What Check finds wrong with a source. All but ErrUnreadable prove that the source is bad, see ProvedBad.
+var (
+	// ErrUnreadable means that the file could not be opened or read; nothing is proved about its content.
+	ErrUnreadable = errors.New("source is unreadable")
+	// ErrEmpty means that the file holds no bytes.
+	ErrEmpty = errors.New("source is empty")
+	// ErrNoHash means that a SavedSnapshot has no integrity hash: its size modulo 512 is not 32. That is how etcd itself
+	// tells (hasChecksum in etcdutl/snapshot/v3_snapshot.go).
+	ErrNoHash = errors.New("snapshot carries no integrity hash")
+	// ErrBadHash means that the integrity hash of a SavedSnapshot is not that of its content.
+	ErrBadHash = errors.New("integrity hash does not match")
+	// ErrNotBolt means that neither of the two meta pages of a bbolt file is valid.
+	ErrNotBolt = errors.New("not a bbolt database")
+	// ErrMisaligned means that the size is not a whole number of pages.
+	ErrMisaligned = errors.New("size is not a whole number of pages")
+	// ErrTruncated means that the file ends before the last page that its meta page knows of.
+	ErrTruncated = errors.New("source is truncated")
+	// ErrBadStructure means that the pages, buckets or records do not make sense, up to ending the process that read them.
+	ErrBadStructure = errors.New("source is structurally damaged")
+)
+
+// ErrSourceChanged means that the file is no longer the one that was checked.
+var ErrSourceChanged = errors.New("source changed after it was checked")
+
+// SourceError tells what is wrong with one source.
+type SourceError struct {
+	Path  string
+	Fault error  // one of the sentinels of this package
+	Why   string // the observation behind it
+	Cause error  // nil, or what lies below: an error of the operating system, a *WorkerError
+}
+
+// Error says what was tried, why it failed, and what to do next.
+func (e *SourceError) Error() string {
+	text := fmt.Sprintf("check source %s: %v", e.Path, e.Fault)
+	if e.Why != "" {
+		text += ": " + e.Why
+	}
+	if e.Cause != nil {
+		text += ": " + e.Cause.Error()
+	}
+	return text + "; " + e.next()
+}
+
+// Unwrap returns the fault and the cause.
+func (e *SourceError) Unwrap() []error { return []error{e.Fault, e.Cause} }
+
+func (e *SourceError) next() string {
+	//nolint:errorlint // a fault is one of the sentinels, never wrapped
+	switch e.Fault {
+	case ErrUnreadable:
+		return "see that the file exists, is a regular file and may be read, then try again"
+	case ErrNoHash:
+		return "save again, or treat the file as a db copy if it is one"
+	case ErrMisaligned:
+		return "check it as a snapshot if it is one, otherwise use another backup"
+	case ErrSourceChanged:
+		return "check it again and make a new plan"
+	default:
+		return "use another backup, or the db file of another member"
+	}
+}
+
+// ProvedBad reports whether the error proves that a source is damaged, as opposed to one that could not be examined.
+func ProvedBad(err error) bool {
+	for _, fault := range []error{ErrEmpty, ErrNoHash, ErrBadHash, ErrNotBolt, ErrMisaligned, ErrTruncated, ErrBadStructure} {
+		if errors.Is(err, fault) {
+			return true
+		}
+	}
+	return false
+}
+
+// faultNames are the words by which a worker names a fault to its parent.
+func faultNames() map[string]error {
+	return map[string]error{
+		"unreadable": ErrUnreadable, "empty": ErrEmpty, "no-hash": ErrNoHash, "bad-hash": ErrBadHash, "not-bolt": ErrNotBolt,
+		"misaligned": ErrMisaligned, "truncated": ErrTruncated, "bad-structure": ErrBadStructure,
+		"source-changed": ErrSourceChanged,
+	}
+}
+
+func faultName(fault error) string {
+	for name, known := range faultNames() {
+		if errors.Is(fault, known) {
+			return name
+		}
+	}
+	return ""
+}

@@ -1,0 +1,86 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Extraction says where the contents of a source go.
+type Extraction struct {
+	// DigestKey keys the digests of values, so that small secrets cannot be guessed from them: a digest is the first 16 bytes
+	// of HMAC-SHA256(DigestKey, value) in hexadecimal. It must not be empty.
+	DigestKey []byte
+	// History becomes a stream of ledger.Record, Keyspace one of ledger.Pair, to be read with ledger.ReadRecords and
+	// ledger.ReadPairs. Neither file may exist.
+	History, Keyspace string
+}
+
+// Contents tells what Extract found.
+type Contents struct {
+	// HashKV is the hash at the restore point as a server started on the source computes it. CompactRevision is the compaction
+	// point that it was computed with, -1 for none; hashes can be compared only if that is the same.
+	//
+	// A server that itself compacted up to exactly the revision that it is asked for answers with the hash that it stored at
+	// the compaction, over the span before it (server/storage/mvcc/hash.go, HashByRev). Asked for revision 0, the latest, it
+	// computes.
+	HashKV          uint32 `json:"hashKV"`
+	CompactRevision int64  `json:"compactRevision"`
+	Records         int64  `json:"records"` // lines in History
+	Keys            int64  `json:"keys"`    // lines in Keyspace
+}
+
+// Extract writes out what a checked source holds: every record above the compaction point, tombstones included, sorted by
+// revision; and every key at the restore point, sorted bytewise. It works in a worker and on a copy, like Check. The
+// history is streamed; for the keyspace the worker holds every live key, without its value.
+//
+// A source that changed since Check is an error wrapping ErrSourceChanged. After an error neither file exists.
+func Extract(ctx context.Context, w Worker, src Source, x Extraction) (Contents, error) {
+	if len(x.DigestKey) == 0 {
+		return Contents{}, fmt.Errorf("extract %s: no digest key was given", src.Path)
+	}
+	for _, path := range []*string{&x.History, &x.Keyspace} {
+		absolute, err := filepath.Abs(*path)
+		if err != nil {
+			return Contents{}, fmt.Errorf("extract %s: %w", src.Path, err)
+		}
+		*path = absolute
+		if _, err := os.Lstat(absolute); !errors.Is(err, fs.ErrNotExist) {
+			return Contents{}, fmt.Errorf("extract %s: output %s: %w", src.Path, absolute, errors.Join(err, fs.ErrExist))
+		}
+	}
+	var resp response
+	err := w.withCopy(src.Path, func(copyPath string) (err error) {
+		task := extractTask{
+			Source:    copyTask{Kind: src.Kind, Path: src.Path, Copy: copyPath, SHA256: src.SHA256},
+			DigestKey: x.DigestKey, History: x.History, Keyspace: x.Keyspace,
+			RestorePoint: src.RestorePoint, Compacted: src.Compacted,
+		}
+		resp, err = w.run(ctx, "extract "+src.Path, request{Extract: &task})
+		return err
+	})
+	if err == nil {
+		err = resp.Failure.err()
+	}
+	if err == nil && resp.Contents == nil {
+		err = errors.New("the worker answered without contents")
+	}
+	if err != nil {
+		// A worker's death is not blamed on the source here: it passed Check, and this worker also writes.
+		return Contents{}, joinCleanup(fmt.Errorf("extract %s: %w", src.Path, err), removeFiles(x.History, x.Keyspace))
+	}
+	return *resp.Contents, nil
+}
+
+func removeFiles(paths ...string) error {
+	var errs []error
+	for _, path := range paths {
+		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

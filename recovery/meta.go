@@ -1,0 +1,108 @@
+package recovery
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math"
+)
+
+// boltMeta is what matters here of a bbolt meta page (internal/common/meta.go of go.etcd.io/bbolt).
+type boltMeta struct {
+	pageSize  int64
+	highWater int64 // pages at or behind it do not belong to the database
+	txid      uint64
+}
+
+// The layout of a meta page: a page header, then little-endian fields (bbolt writes the host's order; etcd supports
+// little-endian hosts), then an FNV-1a sum of them.
+const (
+	boltHeaderBytes = 16
+	boltMagic       = 0xED0CDAED
+	boltVersion     = 2
+	boltSumAt       = boltHeaderBytes + 56
+	boltMetaBytes   = boltSumAt + 8
+	// bbolt tries second meta pages at 1 KiB to 16 MiB (db.go, getPageSizeFromSecondMeta).
+	boltMinPage, boltMaxPage = 1 << 10, 1 << 24
+)
+
+// errNoMeta means that there is no valid meta page at a place.
+var errNoMeta = errors.New("no valid meta page")
+
+func readMetaAt(file io.ReaderAt, offset int64) (boltMeta, error) {
+	var page [boltMetaBytes]byte
+	if _, err := file.ReadAt(page[:], offset); err != nil {
+		if errors.Is(err, io.EOF) {
+			return boltMeta{}, errNoMeta
+		}
+		return boltMeta{}, err
+	}
+	sum := fnv.New64a()
+	sum.Write(page[boltHeaderBytes:boltSumAt])
+	field := page[boltHeaderBytes:]
+	if binary.LittleEndian.Uint32(field) != boltMagic || binary.LittleEndian.Uint32(field[4:]) != boltVersion ||
+		binary.LittleEndian.Uint64(page[boltSumAt:]) != sum.Sum64() {
+		return boltMeta{}, errNoMeta
+	}
+	meta := boltMeta{
+		pageSize: int64(binary.LittleEndian.Uint32(field[8:])),
+		txid:     binary.LittleEndian.Uint64(field[48:]),
+	}
+	highWater := binary.LittleEndian.Uint64(field[40:])
+	if meta.pageSize < boltMinPage || meta.pageSize > boltMaxPage || highWater > math.MaxInt64/boltMaxPage {
+		return boltMeta{}, errNoMeta
+	}
+	meta.highWater = int64(highWater)
+	return meta, nil
+}
+
+// checkExtent tells whether a bbolt file of this size is a whole number of pages and reaches as far as its meta pages say.
+// bbolt itself does not look: it maps the file and is killed by SIGBUS when it touches what is missing.
+func checkExtent(file io.ReaderAt, size int64) (fault error, why string, warnings []string, err error) {
+	first, err := readMetaAt(file, 0)
+	if err != nil && !errors.Is(err, errNoMeta) {
+		return nil, "", nil, err
+	}
+	meta, missing := first, -1
+	if err != nil {
+		missing = 0
+	}
+	second, err := readSecondMeta(file, size, first)
+	switch {
+	case err == nil && (missing == 0 || second.txid > first.txid):
+		meta = second
+	case err == nil:
+	case !errors.Is(err, errNoMeta):
+		return nil, "", nil, err
+	case missing == 0:
+		return ErrNotBolt, "neither meta page is valid", nil, nil
+	default:
+		missing = 1
+	}
+	if missing >= 0 {
+		warnings = append(warnings, fmt.Sprintf(
+			"meta page %d is invalid; the file is read through the other one, which may be one commit older", missing))
+	}
+	if need := meta.highWater * meta.pageSize; need > size {
+		return ErrTruncated, fmt.Sprintf("its pages reach to byte %d, the file has %d", need, size), warnings, nil
+	}
+	if size%meta.pageSize != 0 {
+		why = fmt.Sprintf("%d bytes, pages of %d", size, meta.pageSize)
+		return ErrMisaligned, why, warnings, nil
+	}
+	return nil, "", warnings, nil
+}
+
+func readSecondMeta(file io.ReaderAt, size int64, first boltMeta) (boltMeta, error) {
+	if first.pageSize > 0 {
+		return readMetaAt(file, first.pageSize)
+	}
+	for offset := int64(boltMinPage); offset <= boltMaxPage && offset < size; offset *= 2 {
+		if meta, err := readMetaAt(file, offset); !errors.Is(err, errNoMeta) {
+			return meta, err
+		}
+	}
+	return boltMeta{}, errNoMeta
+}

@@ -1,0 +1,150 @@
+package recovery
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.etcd.io/etcd/client/pkg/v3/types"
+
+	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/harness/identity"
+)
+
+// Why no plan could be made.
+var (
+	// ErrTokenReused means that the restored cluster would not be a new one: an old member that comes back would be taken
+	// for one of its own, and neither etcd's health nor its alarms nor its corruption checks would notice the divergence.
+	ErrTokenReused = errors.New("token was used before")
+	// ErrNoSource means that the source is not the manifest of a checked backup.
+	ErrNoSource = errors.New("no checked source")
+	// ErrBadLayout means that the members cannot form a cluster.
+	ErrBadLayout = errors.New("layout is impossible")
+)
+
+// Plan says how every member is restored from one and the same source into one new cluster, and predicts that cluster's
+// IDs. It is a value: making one touches nothing.
+type Plan struct {
+	Source Source `json:"source"`
+	// Layout is the new cluster: its members and the new token.
+	Layout    harness.Layout     `json:"layout"`
+	ClusterID identity.ClusterID `json:"clusterID"`
+	Members   []MemberPlan       `json:"members"`
+	// SkipHashCheck leaves the integrity hash unverified. A DBCopy needs it, because it has none.
+	SkipHashCheck bool `json:"skipHashCheck,omitempty"`
+}
+
+// MemberPlan is one member's part of a Plan.
+type MemberPlan struct {
+	Name           string            `json:"name"`
+	PeerURL        string            `json:"peerURL"`
+	InitialCluster string            `json:"initialCluster"`
+	DataDir        string            `json:"dataDir"` // for Commands only; Restore has its own place
+	MemberID       identity.MemberID `json:"memberID"`
+}
+
+// PlanOption changes what NewPlan makes.
+type PlanOption func(*planOptions)
+
+type planOptions struct {
+	seats    []harness.Seat
+	dataDir  func(member string) string
+	skipHash bool
+}
+
+// WithSeats gives the new cluster other members than the old one had.
+func WithSeats(seats ...harness.Seat) PlanOption {
+	return func(o *planOptions) { o.seats = slices.Clone(seats) }
+}
+
+// WithDataDir decides which data directories Commands names; NAME.etcd, etcdutl's own default, without it.
+func WithDataDir(dataDir func(member string) string) PlanOption {
+	return func(o *planOptions) { o.dataDir = dataDir }
+}
+
+// WithoutHashCheck leaves the hash of a SavedSnapshot unverified, as a person does who has nothing better than a damaged one.
+func WithoutHashCheck() PlanOption {
+	return func(o *planOptions) { o.skipHash = true }
+}
+
+// NewPlan plans the restore of every member of the old layout, on its old peer URL, under a token that was never used
+// before. It touches nothing.
+//
+// It returns ErrTokenReused if the token is empty, is the old one, or leads to the old cluster ID or to a member ID that the
+// old layout or the source knows. The last guard also works for a backup of which nothing else is known.
+func NewPlan(src Source, old harness.Layout, token identity.Token, opts ...PlanOption) (Plan, error) {
+	options := planOptions{seats: slices.Clone(old.Seats), dataDir: func(member string) string { return member + ".etcd" }}
+	for _, opt := range opts {
+		opt(&options)
+	}
+	if !src.Kind.known() || src.Path == "" || src.SHA256 == "" || src.RestorePoint < 1 {
+		return Plan{}, fmt.Errorf("plan restore: %w: %+v; Check a snapshot or a db copy first", ErrNoSource, src)
+	}
+	layout := harness.Layout{Token: token, Seats: options.seats}
+	if err := checkLayout(layout); err != nil {
+		return Plan{}, fmt.Errorf("plan restore: %w", err)
+	}
+	if err := checkFresh(layout, old, src); err != nil {
+		return Plan{}, fmt.Errorf("plan restore: %w; use identity.FreshToken", err)
+	}
+	plan := Plan{
+		Source: src, Layout: layout, ClusterID: layout.ClusterID(),
+		SkipHashCheck: options.skipHash || src.Kind == DBCopy,
+	}
+	for _, seat := range layout.Seats {
+		plan.Members = append(plan.Members, MemberPlan{
+			Name: seat.Name, PeerURL: seat.PeerURL, InitialCluster: layout.InitialCluster(),
+			DataDir: options.dataDir(seat.Name), MemberID: layout.MemberID(seat),
+		})
+	}
+	return plan, nil
+}
+
+// checkLayout refuses what etcdutl would refuse late or misunderstand. A member's name also becomes that of a folder.
+func checkLayout(layout harness.Layout) error {
+	if len(layout.Seats) == 0 || len(layout.Seats) > harness.MaxMembers {
+		return fmt.Errorf("%w: %d members, must be 1 to %d", ErrBadLayout, len(layout.Seats), harness.MaxMembers)
+	}
+	names, urls := map[string]bool{}, map[string]bool{}
+	for _, seat := range layout.Seats {
+		if seat.Name == "" || strings.HasPrefix(seat.Name, ".") || strings.ContainsAny(seat.Name, "=,/\\\x00 \t\r\n") {
+			return fmt.Errorf("%w: %q cannot be the name of a member", ErrBadLayout, seat.Name)
+		}
+		if names[seat.Name] || urls[seat.PeerURL] {
+			return fmt.Errorf("%w: name or peer URL of member %s (%s) is taken twice", ErrBadLayout, seat.Name, seat.PeerURL)
+		}
+		names[seat.Name], urls[seat.PeerURL] = true, true
+		// etcd compares what it parsed and falls back to resolving names for up to 30 s (server/config/config.go,
+		// advertiseMatchesCluster), so the text must survive parsing unchanged.
+		parsed, err := types.NewURLs([]string{seat.PeerURL})
+		if err != nil {
+			return fmt.Errorf("%w: peer URL of member %s: %w", ErrBadLayout, seat.Name, err)
+		}
+		if parsed.String() != seat.PeerURL || strings.Contains(seat.PeerURL, ",") {
+			return fmt.Errorf("%w: peer URL of member %s is %q, etcd reads %q", ErrBadLayout, seat.Name, seat.PeerURL, parsed)
+		}
+	}
+	return nil
+}
+
+func checkFresh(layout, old harness.Layout, src Source) error {
+	switch {
+	case layout.Token == "":
+		return fmt.Errorf("%w: it is empty, which etcd replaces by its default", ErrTokenReused)
+	case layout.Token == old.Token:
+		return fmt.Errorf("%w: %q is the old cluster's", ErrTokenReused, layout.Token)
+	case layout.ClusterID() == old.ClusterID():
+		return fmt.Errorf("%w: %q leads to the old cluster ID %s", ErrTokenReused, layout.Token, old.ClusterID())
+	}
+	known := slices.Clone(src.MemberIDs)
+	for _, seat := range old.Seats {
+		known = append(known, old.MemberID(seat))
+	}
+	for _, seat := range layout.Seats {
+		if id := layout.MemberID(seat); slices.Contains(known, id) {
+			return fmt.Errorf("%w: %q gives member %s the ID %s of an old member", ErrTokenReused, layout.Token, seat.Name, id)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/etcdutl/v3/snapshot"
+	"go.etcd.io/etcd/server/v3/storage/wal"
+	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/etcd-drill/etcd-drill/harness/identity"
+)
+
+// restore is the worker's part of Restore.
+func (j *job) restore(ctx context.Context, task restoreTask) (*rebuilt, error) {
+	start := time.Now()
+	source, err := copySource(ctx, task.Source)
+	if err != nil {
+		return nil, err
+	}
+	made := &rebuilt{SHA256: source.sha256, Prepare: time.Since(start)}
+	start = time.Now()
+	err = survive(func() error {
+		// A manager keeps what it does in its fields, so there is one for each restore.
+		return snapshot.NewV3(j.lg).Restore(snapshot.RestoreConfig{
+			SnapshotPath: source.path, Name: task.Name, OutputDataDir: task.DataDir,
+			PeerURLs: []string{task.PeerURL}, InitialCluster: task.InitialCluster,
+			InitialClusterToken: string(task.Token), SkipHashCheck: task.Source.SkipHashCheck,
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("etcdutl: %w", err)
+	}
+	made.Restore = time.Since(start)
+	if err := syncTree(task.DataDir); err != nil {
+		return nil, err
+	}
+	return made, j.readIdentity(task.DataDir, made)
+}
+
+// syncTree puts all directory entries on disk, which etcdutl does for member/wal alone.
+func syncTree(root string) error {
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() {
+			return err
+		}
+		return syncDir(path)
+	})
+}
+
+// readIdentity reads from the new log who the member will be. A server takes its IDs from there and from nowhere else.
+func (j *job) readIdentity(dataDir string, made *rebuilt) error {
+	dir := filepath.Join(dataDir, "member", "wal")
+	log, err := wal.OpenForRead(j.lg, dir, &walpb.Snapshot{})
+	if err != nil {
+		return fmt.Errorf("open restored log: %w", err)
+	}
+	// A log that is open for reading has no handle of its folder, and Close calls that an invalid argument.
+	defer func() { _ = log.Close() }()
+	packed, _, _, err := log.ReadAll()
+	if err != nil {
+		return fmt.Errorf("read restored log: %w", err)
+	}
+	var metadata etcdserverpb.Metadata
+	if err := proto.Unmarshal(packed, &metadata); err != nil {
+		return fmt.Errorf("read restored log: %w", err)
+	}
+	made.MemberID, made.ClusterID = identity.MemberID(metadata.GetNodeID()), identity.ClusterID(metadata.GetClusterID())
+	return nil
+}

@@ -1,0 +1,77 @@
+package recovery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// Serve is the worker's side of Worker: it reads one request from stdin, does it, and writes one response to stdout. What
+// etcd's libraries log goes to stderr. The error says that there was no usable request or no way to answer; the outcome of
+// the task itself is in the response. A program that serves does nothing else and exits when Serve returns.
+//
+// Damaged input can end the process before Serve returns, in ways that Go cannot catch. The parent expects that.
+func Serve(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error {
+	var req request
+	if err := decodeMessage(stdin, &req); err != nil {
+		return fmt.Errorf("read request: %w", err)
+	}
+	start := time.Now()
+	job := &job{lg: newLogger(stderr)}
+	resp, err := job.do(ctx, req)
+	resp.Failure, resp.Took, resp.PeakRSSBytes = failureOf(err), time.Since(start), peakRSSBytes()
+	if err := json.NewEncoder(stdout).Encode(resp); err != nil {
+		return fmt.Errorf("write response: %w", err)
+	}
+	return nil
+}
+
+// newLogger makes the logger that etcd's libraries get; without one they exit on Fatal without a word. Fatal panics
+// instead of exiting, so that the reason reaches the response where it can.
+func newLogger(w io.Writer) *zap.Logger {
+	config := zap.NewProductionEncoderConfig()
+	config.TimeKey = zapcore.OmitKey
+	core := zapcore.NewCore(zapcore.NewConsoleEncoder(config), zapcore.Lock(zapcore.AddSync(w)), zapcore.InfoLevel)
+	return zap.New(core, zap.WithFatalHook(zapcore.WriteThenPanic))
+}
+
+// job does one request.
+type job struct{ lg *zap.Logger }
+
+func (j *job) do(ctx context.Context, req request) (response, error) {
+	switch {
+	case req.Check != nil:
+		source, err := j.check(ctx, *req.Check)
+		return response{Source: source}, err
+	case req.Extract != nil:
+		contents, err := j.extract(ctx, *req.Extract)
+		return response{Contents: contents}, err
+	case req.Restore != nil:
+		restored, err := j.restore(ctx, *req.Restore)
+		return response{Restored: restored}, err
+	default:
+		return response{}, fmt.Errorf("serve: the request holds no task")
+	}
+}
+
+// errPanicked is what survive makes of a panic.
+var errPanicked = errors.New("panic")
+
+// survive runs what may panic on a damaged file, or touch memory that is not there, and turns that into an error. It
+// protects the calling goroutine only.
+func survive(touch func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("%w: %v", errPanicked, reason)
+		}
+	}()
+	return touch()
+}

@@ -1,0 +1,53 @@
+// Package recovery turns what is left of a lost etcd cluster into the data directories of a new one: it saves or copies a
+// Source, checks it, plans the restore, and does it.
+//
+// It is the only importer of etcdutl and of etcd's server module. Everything that opens a backup happens in a worker
+// process (see Worker and Serve) and on a copy, because bbolt and etcd end the process on damaged files in ways that Go
+// cannot catch, and because some of etcd's own tools write to the file that they inspect. The package knows nothing of
+// engines and containers beyond harness.Disk, and it never starts a member.
+package recovery
+
+import "github.com/etcd-drill/etcd-drill/harness/identity"
+
+// Kind says how a Source came to be, and so whether it carries a hash of itself.
+type Kind string
+
+const (
+	// SavedSnapshot is what the Snapshot RPC of a living member streams: the image of a read transaction and the SHA-256 of
+	// that image behind it (etcd's server/etcdserver/api/v3rpc/maintenance.go, Snapshot).
+	SavedSnapshot Kind = "snapshot"
+	// DBCopy is the file member/snap/db of a stopped or dead member. It carries no hash, so only its structure can be checked:
+	// a flipped bit inside a value stays unseen.
+	DBCopy Kind = "db"
+)
+
+func (k Kind) known() bool { return k == SavedSnapshot || k == DBCopy }
+
+// Source is the manifest of a checked backup: what a restore starts from. Check makes it; it stays true as long as the
+// file's SHA256 does.
+type Source struct {
+	Kind Kind   `json:"kind"`
+	Path string `json:"path"`
+	// Member names the member that the backup came from, if the caller knows it. Check leaves it empty.
+	Member    string `json:"member,omitempty"`
+	SizeBytes int64  `json:"sizeBytes"`
+	// SHA256 is the digest of the whole file, in hexadecimal, the trailer of a SavedSnapshot included.
+	SHA256 string `json:"sha256"`
+	// RestorePoint is R: the revision that a server started on the source reports. It is the highest of the greatest main
+	// revision in the "key" bucket, the finished and the scheduled compaction, and 1, as in store.restore of etcd's
+	// server/storage/mvcc/kvstore.go.
+	RestorePoint int64 `json:"restorePoint"`
+	// Compacted is the higher of the finished and the scheduled compaction; 0 if there was none. A server started on the
+	// source resumes a scheduled compaction and refuses reads below it at once, so this is the point that it shows. The file
+	// itself may still hold older records, between the finished compaction and the scheduled one; some of them may already be
+	// gone, so no claim can rest on them. Above Compacted the history is complete.
+	Compacted int64 `json:"compacted"`
+	// StorageVersion is what the "meta" bucket says, for example "3.7.0"; empty for files written by etcd before 3.6.
+	StorageVersion string `json:"storageVersion,omitempty"`
+	Keys           int64  `json:"keys"`    // live keys at the restore point
+	Records        int64  `json:"records"` // records in the "key" bucket: all versions, tombstones, what awaits compaction
+	// MemberIDs are the members of the cluster that the source was taken from, from its "members" bucket, ascending.
+	MemberIDs []identity.MemberID `json:"memberIDs,omitempty"`
+	// Warnings are sentences about what is odd and yet no reason to refuse the source.
+	Warnings []string `json:"warnings,omitempty"`
+}

@@ -1,0 +1,135 @@
+package recovery
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/etcd-drill/etcd-drill/harness/identity"
+)
+
+// request is what a parent asks of a worker: one JSON value on its standard input. Exactly one task is set.
+type request struct {
+	Check   *checkTask   `json:"check,omitempty"`
+	Extract *extractTask `json:"extract,omitempty"`
+	Restore *restoreTask `json:"restore,omitempty"`
+}
+
+// copyTask names a source and the private copy that the worker makes of it. The folder of the copy is the parent's, which
+// removes it whatever becomes of the worker.
+type copyTask struct {
+	Kind Kind   `json:"kind"`
+	Path string `json:"path"`
+	Copy string `json:"copy"`
+	// SHA256 is what the source must have; empty if that is not known yet.
+	SHA256 string `json:"sha256,omitempty"`
+	// SkipHashCheck leaves the hash of a SavedSnapshot unverified.
+	SkipHashCheck bool `json:"skipHashCheck,omitempty"`
+}
+
+type checkTask struct {
+	Source copyTask `json:"source"`
+}
+
+type extractTask struct {
+	Source       copyTask `json:"source"`
+	DigestKey    []byte   `json:"digestKey"`
+	History      string   `json:"history"`
+	Keyspace     string   `json:"keyspace"`
+	RestorePoint int64    `json:"restorePoint"`
+	Compacted    int64    `json:"compacted"`
+}
+
+type restoreTask struct {
+	Source         copyTask       `json:"source"`
+	Name           string         `json:"name"`
+	PeerURL        string         `json:"peerURL"`
+	InitialCluster string         `json:"initialCluster"`
+	Token          identity.Token `json:"token"`
+	DataDir        string         `json:"dataDir"`
+}
+
+// response is what a worker says at its end: one JSON value on its standard output. A worker that dies says nothing.
+type response struct {
+	Source   *Source      `json:"source,omitempty"`
+	Contents *Contents    `json:"contents,omitempty"`
+	Restored *rebuilt     `json:"restored,omitempty"`
+	Failure  *taskFailure `json:"failure,omitempty"`
+	// PeakRSSBytes is the most memory that the worker ever had resident, mapped file pages included; 0 where the operating
+	// system does not say.
+	PeakRSSBytes int64         `json:"peakRSSBytes"`
+	Took         time.Duration `json:"took"`
+}
+
+type rebuilt struct {
+	SHA256    string             `json:"sha256"`
+	Prepare   time.Duration      `json:"prepare"`
+	Restore   time.Duration      `json:"restore"`
+	MemberID  identity.MemberID  `json:"memberID"`
+	ClusterID identity.ClusterID `json:"clusterID"`
+}
+
+// taskFailure is an error on its way from the worker to the parent.
+type taskFailure struct {
+	Path   string `json:"path,omitempty"`
+	Fault  string `json:"fault,omitempty"` // a name of faultNames; empty for every other error
+	Why    string `json:"why"`
+	SHA256 string `json:"sha256,omitempty"` // of the source that was found instead of the one that was asked for
+}
+
+func failureOf(err error) *taskFailure {
+	if err == nil {
+		return nil
+	}
+	var changed *changedError
+	if errors.As(err, &changed) {
+		return &taskFailure{Path: changed.path, Fault: faultName(ErrSourceChanged), Why: changed.why(), SHA256: changed.found}
+	}
+	var bad *SourceError
+	if errors.As(err, &bad) {
+		why := bad.Why
+		if bad.Cause != nil {
+			why = joinText(why, bad.Cause.Error())
+		}
+		return &taskFailure{Path: bad.Path, Fault: faultName(bad.Fault), Why: why}
+	}
+	return &taskFailure{Why: err.Error()}
+}
+
+// err is the parent's side of failureOf.
+func (f *taskFailure) err() error {
+	if f == nil {
+		return nil
+	}
+	if fault, known := faultNames()[f.Fault]; known {
+		return &SourceError{Path: f.Path, Fault: fault, Why: f.Why}
+	}
+	return errors.New(f.Why)
+}
+
+// changedError means that the source has another digest than the one that was asked for.
+type changedError struct{ path, want, found string }
+
+func (e *changedError) Error() string {
+	return fmt.Sprintf("read %s: %v: %s", e.path, ErrSourceChanged, e.why())
+}
+func (e *changedError) Unwrap() error { return ErrSourceChanged }
+func (e *changedError) why() string {
+	return fmt.Sprintf("its SHA-256 was %s and is %s", e.want, e.found)
+}
+
+// maxMessageBytes bounds both messages; they hold a handful of paths and numbers.
+const maxMessageBytes = 1 << 20
+
+func decodeMessage(in io.Reader, message any) error {
+	return json.NewDecoder(io.LimitReader(in, maxMessageBytes)).Decode(message)
+}
+
+func joinText(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + ": " + b
+}
