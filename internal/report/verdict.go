@@ -1,0 +1,133 @@
+package report
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/etcd-drill/etcd-drill/internal/verify"
+)
+
+// shownFindings and shownKeys bound what the text form lists; the JSON form has more, with the true count.
+const (
+	shownFindings = 20
+	shownKeys     = 5
+)
+
+// sideLines tell what the verdict does not cover: what was skipped, left out or assumed.
+func (r Report) sideLines() []string {
+	var lines []string
+	for _, claim := range r.Verdict.Claims {
+		if claim.State == "left out" {
+			lines = append(lines, row("left out", claim.Name+": "+claim.Text, ""))
+		}
+	}
+	for _, skip := range r.Skipped {
+		lines = append(lines, row("skipped", skip.Ability+": "+skip.Reason, ""))
+	}
+	for _, claim := range r.Verdict.Claims {
+		if claim.State == "assumed" {
+			lines = append(lines, row("assumed", claim.Name+": "+claim.Text, ""))
+		}
+	}
+	for _, assumption := range r.Assumed {
+		lines = append(lines, row("assumed", assumption, ""))
+	}
+	return lines
+}
+
+func (r Report) verdictLine(s Style) string {
+	word := strings.ToUpper(string(r.outcome()))
+	var parts []string
+	if r.Failure != "" {
+		parts = append(parts, strings.ReplaceAll(r.Failure, "\n", " | ")) // joined errors, and log lines of a member
+	}
+	if n := r.Verdict.FindingCount; n > 0 {
+		parts = append(parts, count(int64(n), "finding"))
+	}
+	parts = append(parts, r.lossText())
+	line := row(word, strings.Join(parts, "; "), r.Folder)
+	if !s.Color {
+		return line
+	}
+	return strings.Replace(line, word, paint(word, r.outcome()), 1)
+}
+
+// lossText stands beside every verdict. The loss is not known where no source was held against the ledger.
+func (r Report) lossText() string {
+	loss := r.Verdict.Loss
+	if r.Verdict.Outcome == "" || (r.Verdict.Compared.Revisions == 0 && loss.Writes == 0) {
+		return "loss not known"
+	}
+	if loss.Writes == 0 {
+		return "0 acknowledged writes lost (RPO 0s)"
+	}
+	rpo := fine(loss.Window)
+	if loss.Window <= 0 {
+		rpo += ", all after the signal" // a loss of no time needs a word: members do not die at once
+	}
+	return fmt.Sprintf("up to revision %d; %s after it lost (RPO %s): lost.jsonl",
+		r.Verdict.RestorePoint, count(loss.Writes, "acknowledged write"), rpo)
+}
+
+// findingLines lists what is wrong, and what came back although it was deleted.
+func (r Report) findingLines() []string {
+	var lines []string
+	for i, finding := range r.Verdict.Findings {
+		if i == shownFindings {
+			break
+		}
+		lines = append(lines, "  "+printable(findingText(finding)))
+	}
+	if more := r.Verdict.FindingCount - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("  … and %d more: verdict.json", more))
+	}
+	if n := r.Verdict.Loss.Resurrected; n > 0 {
+		lines = append(lines, "  "+printable(resurrectedText(n, r.Verdict.Loss)))
+	}
+	return lines
+}
+
+// findingText is one finding: its kind, where, and the judge's sentence.
+func findingText(f verify.Finding) string {
+	text := fmt.Sprintf("%-11s", f.Kind)
+	if f.Member != "" {
+		text += " " + f.Member
+	}
+	if f.Key != "" {
+		text += " " + strconv.Quote(string(f.Key))
+	}
+	if f.Revision != 0 {
+		text += " revision " + strconv.FormatInt(f.Revision, 10)
+	}
+	return text + ": " + f.Text
+}
+
+func resurrectedText(n int64, loss verify.Loss) string {
+	var keys []string
+	for i, key := range loss.ResurrectedKeys {
+		if i == shownKeys {
+			break
+		}
+		keys = append(keys, strconv.Quote(string(key)))
+	}
+	text := count(n, "key") + " back because the delete was lost: " + strings.Join(keys, " ")
+	if more := n - int64(len(keys)); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// paint sets a verdict's word in its color, by the SGR sequences of ECMA-48.
+func paint(word string, outcome verify.Outcome) string {
+	var color int
+	switch outcome {
+	case verify.Intact:
+		color = 32 // green
+	case verify.Damaged:
+		color = 31 // red
+	default:
+		color = 33 // yellow
+	}
+	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", color, word)
+}
