@@ -1,0 +1,59 @@
+package drill
+
+import (
+	"github.com/etcd-drill/etcd-drill/internal/load"
+	"github.com/etcd-drill/etcd-drill/internal/report"
+	"github.com/etcd-drill/etcd-drill/internal/verify"
+)
+
+// The names under which other modules reach what a drill takes and returns. The packages that define them are internal.
+type (
+	// Profile names a mixture of writes; see StartLoad.
+	Profile = load.Profile
+	// Verdict is what the evidence of a drill proves.
+	Verdict = verify.Verdict
+	// Outcome is a verdict in one word.
+	Outcome = verify.Outcome
+	// Finding is one disagreement between what must be and what the evidence shows.
+	Finding = verify.Finding
+	// FindingKind classifies a Finding.
+	FindingKind = verify.Kind
+	// Claim is one line of the proof.
+	Claim = verify.Claim
+	// Report is what Rehearse tells about a drill.
+	Report = report.Report
+)
+
+// The profiles of a load.
+const (
+	Mixed = load.Mixed // puts, overwrites, deletes, transactions, leases
+	Puts  = load.Puts  // only puts of keys that were never put before
+)
+
+// The outcomes of a verdict.
+const (
+	Intact       = verify.Intact
+	Damaged      = verify.Damaged
+	Inconclusive = verify.Inconclusive
+)
+
+// The kinds of findings: of data, of identity and life, and of the drill itself.
+const (
+	Missing   = verify.Missing
+	Changed   = verify.Changed
+	Undeleted = verify.Undeleted
+	Phantom   = verify.Phantom
+	Torn      = verify.Torn
+	Lost      = verify.Lost
+	Diverged  = verify.Diverged
+
+	StaleID     = verify.StaleID
+	WrongID     = verify.WrongID
+	MixedSource = verify.MixedSource
+	Unfenced    = verify.Unfenced
+	Dead        = verify.Dead
+
+	NoDisaster = verify.NoDisaster
+	NoEvidence = verify.NoEvidence
+	TooLittle  = verify.TooLittle
+)

@@ -1,0 +1,87 @@
+package drill
+
+import (
+	_ "embed"
+	"encoding/json"
+	"strings"
+
+	"github.com/etcd-drill/etcd-drill/faults"
+	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/recovery"
+)
+
+// Listing is what there is to rehearse, and what of it works on this host.
+type Listing struct {
+	Groups []Group `json:"groups"`
+}
+
+// Group is one kind of thing in a Listing.
+type Group struct {
+	Title string `json:"title"` // "faults", "routes" or "scenarios"
+	Items []Item `json:"items"`
+}
+
+// Item is one line of a Listing.
+type Item struct {
+	Name      string `json:"name"`
+	Text      string `json:"text"`
+	Supported bool   `json:"supported"`
+	Reason    string `json:"reason,omitempty"` // why it is not supported
+}
+
+// scenarios.json is written by the scenario suite from its own specs; a test of that suite keeps it current.
+//
+//go:embed scenarios.json
+var scenarios []byte
+
+// Catalogue lists everything, as if all of it were supported.
+func Catalogue() Listing {
+	listing := Listing{Groups: []Group{
+		{Title: "faults", Items: []Item{
+			{Name: "kill", Text: "SIGKILL; data stays, what was not flushed is only in the write-ahead log"},
+			{Name: "pause", Text: "freeze; connections stay open and nothing answers"},
+			{Name: "stop", Text: "SIGTERM; the backend is flushed"},
+			{Name: faults.NameWipe, Text: "SIGKILL, then the data directory is destroyed"},
+		}},
+		{Title: "routes", Items: []Item{
+			{Name: string(recovery.SavedSnapshot), Text: "restore every member from a snapshot saved from a living member"},
+			{Name: string(recovery.DBCopy), Text: "restore every member from a copy of member/snap/db, hash check skipped"},
+			{Name: "restart", Text: "start the members again; loses nothing and keeps the cluster ID"},
+		}},
+		{Title: "scenarios"},
+	}}
+	var known []Item
+	if err := json.Unmarshal(scenarios, &known); err != nil {
+		panic("the embedded scenarios.json is not JSON: " + err.Error()) // a build of this program that no test has seen
+	}
+	listing.Groups[2].Items = known
+	for _, group := range listing.Groups {
+		for i := range group.Items {
+			group.Items[i].Supported = true
+		}
+	}
+	return listing
+}
+
+// Apply marks what these abilities do not allow, with the reason.
+func (l Listing) Apply(abilities harness.Abilities) {
+	if abilities.Freeze == nil {
+		return
+	}
+	for _, group := range l.Groups {
+		for i := range group.Items {
+			if name := group.Items[i].Name; name == "pause" || strings.Contains(name, "/thaw/") {
+				group.Items[i].Supported, group.Items[i].Reason = false, abilities.Freeze.Error()
+			}
+		}
+	}
+}
+
+// Unsupported marks everything as not supported for this reason.
+func (l Listing) Unsupported(reason error) {
+	for _, group := range l.Groups {
+		for i := range group.Items {
+			group.Items[i].Supported, group.Items[i].Reason = false, reason.Error()
+		}
+	}
+}

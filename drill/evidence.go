@@ -1,0 +1,119 @@
+package drill
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/etcd-drill/etcd-drill/internal/ledger"
+	"github.com/etcd-drill/etcd-drill/internal/verify"
+)
+
+// stored is evidence.json: the plain part of the evidence. The streams lie beside it under their own names.
+type stored struct {
+	Outage   verify.Outage   `json:"outage"`
+	Source   *verify.Source  `json:"source,omitempty"`
+	Reborn   []verify.Member `json:"reborn"`
+	Members  int             `json:"members"`
+	Identity verify.Identity `json:"identity"`
+	Fence    *verify.Fence   `json:"fence,omitempty"`
+	Canary   verify.Canary   `json:"canary"`
+	Demands  verify.Demands  `json:"demands"`
+}
+
+// evidence joins the plain part with the streams of the folder.
+func (f folder) join(s stored) verify.Evidence {
+	ev := verify.Evidence{
+		Ledger: ledger.ReadEntries(opener(f.ledger())),
+		Outage: s.Outage, Source: s.Source, Reborn: s.Reborn, Members: s.Members,
+		Identity: s.Identity, Fence: s.Fence, Canary: s.Canary, Demands: s.Demands,
+	}
+	if ev.Source != nil {
+		ev.Source.History, ev.Source.Keyspace = f.history(sourceName), f.keyspace(sourceName)
+	}
+	for i := range ev.Reborn {
+		if m := &ev.Reborn[i]; m.ReadAt != 0 { // otherwise the member had nothing to show
+			m.History, m.Keyspace = f.history(m.Name), f.keyspace(m.Name)
+		}
+	}
+	return ev
+}
+
+// ErrNoDrill marks a folder that holds no drill, or one that ended before there was anything to judge.
+var ErrNoDrill = errors.New("no drill to judge")
+
+// Judge judges the drill that is stored in this folder from its evidence alone, and returns the verdict without changing
+// anything in the folder. A folder without evidence is an error that wraps ErrNoDrill.
+func Judge(path string) (verify.Verdict, error) {
+	return folder(path).judge(nil)
+}
+
+func (f folder) judge(lost func(ledger.Entry) error) (verdict verify.Verdict, err error) {
+	var s stored
+	if err := readJSON(f.evidence(), &s); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return verdict, fmt.Errorf("%w: %s has no evidence.json; name the folder that a drill printed", ErrNoDrill, f)
+		}
+		return verdict, err
+	}
+	scratch, err := newSpill()
+	if err != nil {
+		return verdict, err
+	}
+	defer func() { err = errors.Join(err, scratch.remove()) }()
+	verdict, err = verify.Judge(f.join(s), verify.Output{Lost: lost, Scratch: scratch.file})
+	if err != nil {
+		return verdict, fmt.Errorf("judge %s: %w", f, err)
+	}
+	return verdict, nil
+}
+
+// judgeAndKeep judges and writes verdict.json and lost.jsonl.
+func (f folder) judgeAndKeep() (verdict verify.Verdict, err error) {
+	file, err := create(f.lost())
+	if err != nil {
+		return verdict, fmt.Errorf("judge: %w", err)
+	}
+	buffered := bufio.NewWriter(file)
+	lines := json.NewEncoder(buffered)
+	verdict, err = f.judge(func(e ledger.Entry) error { return lines.Encode(e) })
+	if err := errors.Join(err, buffered.Flush(), file.Close()); err != nil {
+		return verdict, err
+	}
+	return verdict, writeJSON(f.verdict(), verdict)
+}
+
+// spill is a temporary folder for what does not fit into memory while judging.
+type spill struct {
+	dir   string
+	files []*os.File
+}
+
+func newSpill() (*spill, error) {
+	dir, err := os.MkdirTemp("", "etcd-drill-judge-")
+	if err != nil {
+		return nil, fmt.Errorf("judge: %w", err)
+	}
+	return &spill{dir: dir}, nil
+}
+
+func (s *spill) file() (ledger.Spill, error) {
+	file, err := os.Create(filepath.Join(s.dir, fmt.Sprint(len(s.files))))
+	if err != nil {
+		return nil, err
+	}
+	s.files = append(s.files, file)
+	return file, nil
+}
+
+func (s *spill) remove() error {
+	var failures []error
+	for _, file := range s.files {
+		failures = append(failures, file.Close())
+	}
+	return errors.Join(append(failures, os.RemoveAll(s.dir))...)
+}

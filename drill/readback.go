@@ -1,0 +1,116 @@
+package drill
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/internal/ledger"
+	"github.com/etcd-drill/etcd-drill/internal/load"
+	"github.com/etcd-drill/etcd-drill/internal/verify"
+)
+
+// readAt says at which revision members are read back, and above which compaction point.
+type readAt struct{ revision, compacted int64 }
+
+// readBackWithin bounds the reading of all members.
+const readBackWithin = 10 * time.Minute
+
+func (d *Drill) readBack(ctx context.Context, cluster *harness.Cluster, at readAt) ([]verify.Member, error) {
+	ctx, cancel := context.WithTimeout(ctx, readBackWithin)
+	defer cancel()
+	shown := make([]verify.Member, cluster.Size())
+	work, ctx := errgroup.WithContext(ctx)
+	for i, m := range cluster.Members() {
+		work.Go(func() (err error) {
+			if shown[i], err = d.readMember(ctx, m, at); err != nil {
+				err = fmt.Errorf("read %s back: %w", m.Name(), err)
+			}
+			return err
+		})
+	}
+	return shown, work.Wait()
+}
+
+// readMember reads one member back into the drill folder. A member that never reached the revision has nothing to show; that
+// is evidence, not an error.
+func (d *Drill) readMember(ctx context.Context, m *harness.Member, at readAt) (verify.Member, error) {
+	shown := verify.Member{Name: m.Name()}
+	client, err := m.Dial(ctx)
+	if err != nil {
+		return shown, err
+	}
+	defer client.Close() //nolint:errcheck // nothing is lost by closing
+	history, keyspace := d.folder.shows(m.Name())
+	var back load.Readback
+	err = writeStream(history, func(record func(ledger.Record) error) error {
+		return writeStream(keyspace, func(pair func(ledger.Pair) error) (err error) {
+			back, err = load.ReadBack(ctx, client, load.ReadSpec{
+				Revision: at.revision, Compacted: at.compacted, DigestKey: d.opts.DigestKey, History: record, Keyspace: pair,
+			})
+			return err
+		})
+	})
+	shown.ID, shown.ClusterID, shown.Revision = back.MemberID, back.ClusterID, back.Revision
+	if errors.Is(err, load.ErrBehind) {
+		return shown, errors.Join(os.Remove(history), os.Remove(keyspace))
+	}
+	if err == nil && back.Disordered {
+		err = sortHistory(history)
+	}
+	shown.ReadAt, shown.HashKV = at.revision, back.HashKV
+	return shown, err
+}
+
+// sortHistory puts a history into the order of the revisions that its records claim, and numbers the records of a revision
+// anew, so that it can be held against a sound one record by record.
+func sortHistory(path string) (err error) {
+	scratch, err := newSpill()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, scratch.remove()) }()
+	sorted, err := ledger.Sort(ledger.ReadRecords(opener(path)),
+		func(a, b ledger.Record) int { return cmp.Compare(a.Rev, b.Rev) }, scratch.file)
+	if err != nil {
+		return err
+	}
+	again := path + ".sorted"
+	err = writeStream(again, func(write func(ledger.Record) error) error {
+		last := ledger.Record{Sub: -1}
+		for record, err := range sorted {
+			if err != nil {
+				return err
+			}
+			if record.Sub = 0; record.Rev == last.Rev {
+				record.Sub = last.Sub + 1
+			}
+			last = record
+			if err := write(record); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return errors.Join(err, os.Rename(again, path))
+}
+
+// writeStream makes a file of evidence and hands produce the function that adds to it. Without an error of produce the
+// stream is ended; after one it reads as unended.
+func writeStream[T ledger.Record | ledger.Pair](path string, produce func(write func(T) error) error) error {
+	file, err := create(path)
+	if err != nil {
+		return err
+	}
+	lines := ledger.NewLineWriter[T](file)
+	if err = produce(lines.Append); err == nil {
+		err = lines.End()
+	}
+	return errors.Join(err, file.Close())
+}

@@ -1,0 +1,121 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/etcd-drill/etcd-drill/harness/identity"
+	"github.com/etcd-drill/etcd-drill/internal/load"
+	"github.com/etcd-drill/etcd-drill/internal/report"
+	"github.com/etcd-drill/etcd-drill/internal/verify"
+	"github.com/etcd-drill/etcd-drill/recovery"
+)
+
+// Rehearse runs one drill from start to verdict, cleans up, and writes report.json to the drill folder. The report is
+// returned beside an error as far as the drill got. A verdict that is not intact is no error.
+func Rehearse(ctx context.Context, spec Spec, opts Options) (out Report, err error) {
+	d, err := Open(ctx, spec, opts)
+	if d == nil {
+		return report.Report{}, err
+	}
+	var r rehearsal
+	if err == nil {
+		r, err = d.rehearse(ctx)
+	}
+	if errors.Is(err, ErrNotReborn) {
+		r.verdict, err = d.judgeStillborn(ctx, r.proof, err)
+	}
+	err = errors.Join(err, d.Close(ctx))
+	out = d.report(r, err)
+	if d.folder.exists() {
+		err = errors.Join(err, writeJSON(d.folder.report(), out))
+	}
+	return out, err
+}
+
+// judgeStillborn judges a restore that went through and yielded a cluster that does not live. If its members can be read,
+// the evidence tells which of them is at fault; if not, all that is known is that it is dead.
+func (d *Drill) judgeStillborn(ctx context.Context, p Proof, reason error) (verify.Verdict, error) {
+	if p.Reborn != nil && p.Reborn.Canary.Acknowledged {
+		if verdict, err := d.Verify(ctx, p); err == nil {
+			return verdict, nil
+		}
+	}
+	verdict := verify.Verdict{
+		Outcome: verify.Damaged, RestorePoint: p.Source.RestorePoint, FindingCount: 1,
+		Findings: []verify.Finding{{Kind: verify.Dead, Outcome: verify.Damaged, Text: reason.Error()}},
+	}
+	return verdict, errors.Join(writeJSON(d.folder.verdict(), verdict), d.events.emit(EventJudged, "%s", verdict.Outcome))
+}
+
+// rehearsal is how far a drill got.
+type rehearsal struct {
+	proof   Proof
+	verdict verify.Verdict
+}
+
+func (d *Drill) rehearse(ctx context.Context) (r rehearsal, err error) {
+	p := &r.proof
+	old, err := d.Start(ctx)
+	if err != nil {
+		return r, err
+	}
+	writing, err := d.StartLoad(ctx, old, load.Mixed)
+	if err != nil {
+		return r, err
+	}
+	if err := writing.AwaitFilled(ctx); err != nil {
+		return r, err
+	}
+	if d.spec.Backup == Before {
+		if p.Source, err = d.Backup(ctx, old); err != nil {
+			return r, err
+		}
+		if err := writing.AwaitMore(ctx, moreWrites); err != nil {
+			return r, err
+		}
+	}
+	fault, err := d.spec.fault()
+	if err != nil {
+		return r, err
+	}
+	if p.Outage, err = d.Strike(ctx, old, fault); err != nil {
+		return r, err
+	}
+	if err := d.recoverCluster(ctx, writing, p); err != nil {
+		return r, err
+	}
+	r.verdict, err = d.Verify(ctx, r.proof)
+	return r, err
+}
+
+// moreWrites is how many writes must be acknowledged after an early backup, so that the drill loses some.
+const moreWrites = 100
+
+// recoverCluster follows etcd's recovery page, from the outage to the new cluster.
+func (d *Drill) recoverCluster(ctx context.Context, writing *Load, p *Proof) (err error) {
+	if d.spec.Source == recovery.SavedSnapshot && d.spec.Backup == After {
+		if p.Source, err = d.Rescue(ctx, p.Outage); err != nil {
+			return err
+		}
+	}
+	if p.Book, err = writing.Stop(ctx); err != nil {
+		return err
+	}
+	if p.Down, err = d.StopAll(ctx, p.Outage); err != nil {
+		return err
+	}
+	if d.spec.Source == recovery.DBCopy {
+		if p.Source, err = d.CopyDB(ctx, p.Down, p.Outage); err != nil {
+			return err
+		}
+	}
+	if p.Plan, err = d.Plan(p.Source, p.Down, identity.FreshToken()); err != nil {
+		return err
+	}
+	if p.Reborn, err = d.Restore(ctx, p.Plan); err != nil {
+		return fmt.Errorf("recover: %w", err)
+	}
+	return nil
+}

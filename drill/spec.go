@@ -1,0 +1,131 @@
+package drill
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/etcd-drill/etcd-drill/faults"
+	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/recovery"
+)
+
+// Spec says what to rehearse. The zero value is not usable; start from DefaultSpec.
+type Spec struct {
+	Members int           `json:"members"`
+	Fault   string        `json:"fault"`
+	Lose    faults.Target `json:"lose"`
+	Source  recovery.Kind `json:"source"`
+	// Backup says when a snapshot is saved. A db copy is always taken after the disaster.
+	Backup     Backup `json:"backup"`
+	Keys       int    `json:"keys"`
+	ValueBytes int    `json:"valueBytes"`
+	Workers    int    `json:"workers"`
+	// Seed fixes each worker's stream of operations, the victims and the plan's shape. Interleaving, revisions and leadership
+	// are not reproducible.
+	Seed uint64 `json:"seed"`
+}
+
+// Backup says when a snapshot is saved.
+type Backup string
+
+const (
+	// Before saves from a member of the whole cluster; what is written afterwards will be lost.
+	Before Backup = "before"
+	// After saves from a survivor when the quorum is gone.
+	After Backup = "after"
+)
+
+// DefaultSpec is the main job's first drill: 3 members, the quorum killed, a snapshot saved from the survivor.
+func DefaultSpec() Spec {
+	return Spec{
+		Members: 3, Fault: "kill", Lose: faults.Quorum, Source: recovery.SavedSnapshot, Backup: After,
+		Keys: 10000, ValueBytes: 256, Workers: 64,
+	}
+}
+
+// MainJob returns the two drills that make up the project's main job, with the sizes and the seed of this spec: the quorum
+// killed and recovered from a snapshot saved from a survivor; all members killed and recovered from a copy of a dead
+// member's database.
+func MainJob(base Spec) []Spec {
+	first := base
+	first.Fault, first.Lose, first.Source, first.Backup = "kill", faults.Quorum, recovery.SavedSnapshot, After
+	if base.Members == 1 { // the quorum of one is all there is: no survivor to save from
+		first.Backup = Before
+	}
+	second := first
+	second.Lose, second.Source, second.Backup = faults.All, recovery.DBCopy, After
+	return []Spec{first, second}
+}
+
+// ErrUsage marks a spec that no drill can follow: a wrong word or an impossible combination.
+var ErrUsage = errors.New("wrong usage")
+
+// Check returns an error wrapping ErrUsage, with the reason and the way out, if no drill can follow the spec.
+func (s Spec) Check() error {
+	for _, check := range []func(Spec) error{Spec.checkWords, Spec.checkSource} {
+		if err := check(s); err != nil {
+			return fmt.Errorf("%w: %w", ErrUsage, err)
+		}
+	}
+	return nil
+}
+
+func (s Spec) checkWords() error {
+	if s.Members < 1 || s.Members > harness.MaxMembers {
+		return fmt.Errorf("%d members: a drill takes 1 to %d", s.Members, harness.MaxMembers)
+	}
+	if s.Keys < 1 || s.ValueBytes < 0 || s.Workers < 1 {
+		return fmt.Errorf("%d keys of %d bytes by %d workers: a drill needs at least one key and one worker", s.Keys, s.ValueBytes, s.Workers)
+	}
+	if _, err := faults.Parse(s.Fault, s.Lose); err != nil {
+		return err
+	}
+	if _, err := faults.ParseTarget(string(s.Lose)); err != nil {
+		return err
+	}
+	if _, err := s.Lose.Size(s.Members); err != nil {
+		return err
+	}
+	if s.Source != recovery.SavedSnapshot && s.Source != recovery.DBCopy {
+		return fmt.Errorf("unknown source %q: choose %s or %s", s.Source, recovery.SavedSnapshot, recovery.DBCopy)
+	}
+	if s.Backup != Before && s.Backup != After {
+		return fmt.Errorf("unknown time of backup %q: choose %s or %s", s.Backup, Before, After)
+	}
+	return nil
+}
+
+// checkSource refuses what has no source to recover from.
+func (s Spec) checkSource() error {
+	hit, err := s.Lose.Size(s.Members)
+	if err != nil {
+		return err
+	}
+	everybody := hit == s.Members
+	if s.Source == recovery.DBCopy {
+		if s.Backup == Before {
+			return errors.New("a db copy is taken from a stopped or dead member, so not before the disaster; use --backup after")
+		}
+		if everybody && s.Fault == faults.NameWipe {
+			return errors.New("all members wiped leave no database to copy; use --source snapshot --backup before")
+		}
+		return nil
+	}
+	if everybody && s.Backup == After {
+		return fmt.Errorf("with all %d members lost nobody is left to save a snapshot from; "+
+			"use --backup before, or --source db where data is left", s.Members)
+	}
+	return nil
+}
+
+// Fault returns the fault that the spec asks for.
+func (s Spec) fault() (faults.Fault, error) { return faults.Parse(s.Fault, s.Lose) }
+
+// The seed is split into independent streams, so that one more draw in one place changes nothing elsewhere.
+const (
+	streamVictims = 1
+	streamBackup  = 2
+)
+
+func (s Spec) stream(n uint64) *rand.Rand { return rand.New(rand.NewPCG(s.Seed, n)) }
