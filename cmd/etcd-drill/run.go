@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/etcd-drill/etcd-drill/drill"
+	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/harness/docker"
+	"github.com/etcd-drill/etcd-drill/internal/report"
+)
+
+type runCommand struct {
+	specFlags
+	engineFlags
+	output
+	out     string
+	keep    string
+	timeout time.Duration
+}
+
+func newRun() *cobra.Command {
+	var r runCommand
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Rehearse a drill and prove the result",
+		Long: `Run starts a cluster, loads it, strikes, recovers, and judges the result.
+
+Without --lose, --fault, --source and --backup it runs the main job: the quorum killed and recovered from a snapshot
+saved from the survivor, then all members killed and recovered from a copy of a dead member's database.`,
+		Example: `  etcd-drill run
+  etcd-drill run --members 5 --lose 3 --fault wipe --source snapshot --backup before --seed 7
+  etcd-drill run --source db --lose all -w json`,
+		Args:    noArgs,
+		PreRunE: r.check,
+		RunE:    r.run,
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	r.specFlags.add(flags)
+	r.engineFlags.add(flags)
+	flags.StringVar(&r.out, "out", "", "drill folder, must be empty (default: .drill/RUN)")
+	flags.StringVar(&r.keep, "keep", string(drill.KeepFailed), "keep data directories of which drills: failed, all or none")
+	flags.DurationVar(&r.timeout, "timeout", 15*time.Minute, "give up a drill after this long")
+	r.output.add(flags)
+	return cmd
+}
+
+func (r *runCommand) run(cmd *cobra.Command, _ []string) (err error) {
+	start := time.Now()
+	specs, err := r.drills(cmd.Flags())
+	if err != nil {
+		return err
+	}
+	keep := drill.Keep(r.keep)
+	if keep != drill.KeepFailed && keep != drill.KeepAll && keep != drill.KeepNone {
+		return usage(fmt.Errorf("unknown --keep %q: choose failed, all or none", r.keep))
+	}
+	if err := r.checkOut(); err != nil {
+		return err
+	}
+	console := newConsole(os.Stderr)
+	defer console.close()
+	runtime, err := r.engineFlags.open(cmd.Context(), console.progress)
+	if err != nil {
+		return errors.Join(err, r.showNotBegun(specs, err))
+	}
+	defer func() { err = errors.Join(err, runtime.Close()) }()
+	reports, err := r.rehearseAll(cmd.Context(), specs, rig{runtime, console, keep})
+	if len(reports) == 0 {
+		return err // none did even begin
+	}
+	console.pause()
+	summary := report.NewSummary(reports, time.Since(start), lookForLeft(cmd.Context(), runtime, reports))
+	return errors.Join(err, r.finish(summary))
+}
+
+// checkOut refuses a folder that holds something before anything is made in it: of two drills, each has a folder inside.
+func (r *runCommand) checkOut() error {
+	if r.out == "" {
+		return nil
+	}
+	entries, err := os.ReadDir(r.out)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("look into --out: %w", err)
+	}
+	if len(entries) > 0 {
+		return usage(fmt.Errorf("--out %s holds %q and more; name another folder, or empty it", r.out, entries[0].Name()))
+	}
+	return nil
+}
+
+// showNotBegun writes the one document that a reader of -w json waits for, when no drill could begin.
+func (r *runCommand) showNotBegun(specs []drill.Spec, reason error) error {
+	if !r.json() {
+		return nil
+	}
+	var reports []report.Report
+	for i, spec := range specs {
+		at := drill.Options{Tool: toolVersion(), Number: i + 1, Of: len(specs)}
+		reports = append(reports, drill.NotBegun(spec, at, reason))
+	}
+	return report.WriteSummaryJSON(os.Stdout, report.NewSummary(reports, 0, report.Left{Names: []string{}}))
+}
+
+// rehearseAll goes on after a drill that failed, unless it was interrupted or the next would meet the same end.
+func (r *runCommand) rehearseAll(ctx context.Context, specs []drill.Spec, rig rig) (reports []report.Report, err error) {
+	for i, spec := range specs {
+		one, failure := r.rehearse(ctx, spec, place{number: i + 1, of: len(specs)}, rig)
+		err = errors.Join(err, failure)
+		if one.SchemaVersion == 0 {
+			return reports, err // it did not even begin
+		}
+		reports = append(reports, one)
+		if !r.json() {
+			if failure := r.show(ctx, one, rig.console); failure != nil {
+				return reports, errors.Join(err, failure)
+			}
+		}
+		if ctx.Err() != nil || errors.Is(failure, docker.ErrNoImage) || errors.Is(failure, drill.ErrNoSpace) {
+			break
+		}
+	}
+	return reports, err
+}
+
+// place is a drill's place among those of its run.
+type place struct{ number, of int }
+
+// rig is what all drills of a run share.
+type rig struct {
+	runtime *docker.Runtime
+	console *console
+	keep    drill.Keep
+}
+
+func (r *runCommand) rehearse(ctx context.Context, spec drill.Spec, at place, rig rig) (report.Report, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("the drill took longer than --timeout %s", r.timeout))
+	defer cancel()
+	worker, err := selfWorker()
+	if err != nil {
+		return report.Report{}, err
+	}
+	state, err := stateDir()
+	if err != nil {
+		return report.Report{}, err
+	}
+	id := harness.NewRunID()
+	rig.console.begin(at, spec.Title())
+	return drill.Rehearse(ctx, spec, drill.Options{
+		Runtime: rig.runtime, Worker: worker, Folder: r.folder(id, at), StateDir: state, RunID: id, Keep: rig.keep,
+		Notify: rig.console.event, Watch: rig.console.watch,
+		Tool: toolVersion(), Number: at.number, Of: at.of,
+	})
+}
+
+// folder is where the drill's evidence goes: --out itself for a single drill.
+func (r *runCommand) folder(id string, at place) string {
+	switch {
+	case r.out == "":
+		return filepath.Join(".drill", id)
+	case at.of == 1:
+		return r.out
+	}
+	return filepath.Join(r.out, strconv.Itoa(at.number))
+}
+
+func (r *runCommand) show(ctx context.Context, one report.Report, console *console) error {
+	console.pause()
+	if one.Failure != "" && errors.Is(context.Cause(ctx), errInterrupted) {
+		one.Failure = errInterrupted.Error() // which call it was that a signal cut short is in the stored report
+	}
+	if one.Number == 1 {
+		if err := report.WriteHeader(os.Stdout, one); err != nil {
+			return err
+		}
+	}
+	return report.WriteText(os.Stdout, one, report.Style{Color: colored(os.Stdout)})
+}
+
+// finish writes what stands below all drills, and turns the worst verdict into an error for the exit code.
+func (r *runCommand) finish(summary report.Summary) error {
+	var err error
+	if r.json() {
+		err = report.WriteSummaryJSON(os.Stdout, summary)
+	} else {
+		err = report.WriteSummary(os.Stdout, summary)
+	}
+	return errors.Join(err, verdictOf(summary.Outcome()))
+}
+
+// lookForLeft asks the engine what of these drills is still there.
+func lookForLeft(ctx context.Context, runtime *docker.Runtime, reports []report.Report) report.Left {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	left := report.Left{Names: []string{}}
+	for _, one := range reports {
+		names, err := runtime.Left(ctx, one.RunID)
+		if err != nil {
+			left.Unchecked = err.Error()
+		}
+		left.Names = append(left.Names, names...)
+	}
+	return left
+}
+
+func drawSeed() uint64 {
+	var random [4]byte // short enough to be typed again
+	rand.Read(random[:])
+	return uint64(binary.BigEndian.Uint32(random[:]))
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/etcd-drill/etcd-drill/drill"
+	"github.com/etcd-drill/etcd-drill/faults"
+	"github.com/etcd-drill/etcd-drill/harness/docker"
+	"github.com/etcd-drill/etcd-drill/recovery"
+)
+
+// The environment that the program reads, beside what the engine's client reads (DOCKER_HOST and its likes).
+const (
+	envState = "ETCD_DRILL_STATE_DIR"
+	envCache = "ETCD_DRILL_CACHE_DIR"
+	envImage = "ETCD_DRILL_IMAGE"
+)
+
+// stateDir holds the records of this user's runs.
+func stateDir() (string, error) {
+	if dir := os.Getenv(envState); dir != "" {
+		return dir, nil
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "etcd-drill"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("find state directory: %w; set %s", err, envState)
+	}
+	return filepath.Join(home, ".local", "state", "etcd-drill"), nil
+}
+
+// cacheDir holds binaries of etcd that were built from source.
+func cacheDir() (string, error) {
+	if dir := os.Getenv(envCache); dir != "" {
+		return dir, nil
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find cache directory: %w; set %s", err, envCache)
+	}
+	return filepath.Join(dir, "etcd-drill"), nil
+}
+
+// engineFlags say which etcd to run.
+type engineFlags struct{ image, version string }
+
+func (e *engineFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&e.image, "image", os.Getenv(envImage), "etcd image to run (default: found, pulled or built; $"+envImage+")")
+	flags.StringVar(&e.version, "etcd-version", "", "etcd version to run (default: the newest that is pinned)")
+}
+
+func (e *engineFlags) open(ctx context.Context, progress func(string)) (*docker.Runtime, error) {
+	cache, err := cacheDir()
+	if err != nil {
+		return nil, err
+	}
+	return docker.New(ctx, docker.Config{Image: e.image, Version: e.version, CacheDir: cache, Progress: progress})
+}
+
+// specFlags say what to rehearse.
+type specFlags struct {
+	spec                 drill.Spec
+	lose, source, backup string
+}
+
+func (s *specFlags) add(flags *pflag.FlagSet) {
+	s.spec = drill.DefaultSpec()
+	flags.IntVar(&s.spec.Members, "members", s.spec.Members, "size of the cluster, 1 to 9")
+	flags.StringVar(&s.lose, "lose", string(s.spec.Lose), "whom to lose: quorum, tolerable, all, leader or a number")
+	flags.StringVar(&s.spec.Fault, "fault", s.spec.Fault, "how to lose them: kill, pause, stop or wipe")
+	flags.StringVar(&s.source, "source", string(s.spec.Source), "what to recover from: snapshot or db")
+	flags.StringVar(&s.backup, "backup", string(s.spec.Backup), "when to save the snapshot: before or after the disaster")
+	flags.IntVar(&s.spec.Keys, "keys", s.spec.Keys, "writes to acknowledge before the disaster")
+	flags.IntVar(&s.spec.ValueBytes, "value-size", s.spec.ValueBytes, "bytes of a value")
+	flags.IntVar(&s.spec.Workers, "workers", s.spec.Workers, "concurrent writers")
+	flags.Uint64Var(&s.spec.Seed, "seed", 0, "fixes operations, victims and the plan's shape (default: drawn and printed)")
+}
+
+// drills returns one drill for the flags, or the main job if none of them says which drill is wanted.
+func (s *specFlags) drills(flags *pflag.FlagSet) ([]drill.Spec, error) {
+	if !flags.Changed("seed") {
+		s.spec.Seed = drawSeed()
+	}
+	s.spec.Lose, s.spec.Source, s.spec.Backup = faults.Target(s.lose), recovery.Kind(s.source), drill.Backup(s.backup)
+	specs := []drill.Spec{s.spec}
+	if !flags.Changed("lose") && !flags.Changed("fault") && !flags.Changed("source") && !flags.Changed("backup") {
+		specs = drill.MainJob(s.spec)
+	}
+	for _, spec := range specs {
+		if err := spec.Check(); err != nil {
+			return nil, err
+		}
+	}
+	return specs, nil
+}
+
+// selfWorker is this program, started again as a worker.
+func selfWorker() (recovery.Worker, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return recovery.Worker{}, fmt.Errorf("find own program: %w", err)
+	}
+	return recovery.Worker{Path: self, Args: []string{workerCommand}}, nil
+}
+
+// output is the -w flag.
+type output struct{ format string }
+
+const (
+	formatSimple = "simple"
+	formatJSON   = "json"
+)
+
+func (o *output) add(flags *pflag.FlagSet) {
+	flags.StringVarP(&o.format, "write-out", "w", formatSimple, "output format: simple or json")
+}
+
+func (o *output) check(*cobra.Command, []string) error {
+	if o.format != formatSimple && o.format != formatJSON {
+		return usage(fmt.Errorf("unknown output format %q: choose simple or json", o.format))
+	}
+	return nil
+}
+
+func (o *output) json() bool { return o.format == formatJSON }
+
+func writeJSON(out io.Writer, value any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(value); err != nil {
+		return errors.Join(errors.New("write result"), err)
+	}
+	return nil
+}
