@@ -2,6 +2,7 @@ package drill
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -20,15 +21,15 @@ type Outage struct {
 // proved lost, or proved kept. When a wipe hits everybody, one data directory is set aside before, for the fence.
 func (d *Drill) Strike(ctx context.Context, cluster *harness.Cluster, fault faults.Fault) (*Outage, error) {
 	scene := faults.Scene{Cluster: cluster, Pick: d.spec.stream(streamVictims)}
+	var logged error
 	scene.Signalled = func(at time.Time, victims []string) {
-		// The log's error comes back with the next event: a broken log stays broken.
-		_ = d.events.emitAt(at, EventSignalled, "%s %s", fault.Name(), strings.Join(victims, " "))
+		logged = d.events.emitAt(at, EventSignalled, "%s %s", fault.Name(), strings.Join(victims, " "))
 	}
 	if hit, err := fault.Target().Size(cluster.Size()); err == nil && hit == cluster.Size() && fault.Name() == faults.NameWipe {
 		scene.BeforeErase = d.keepAside
 	}
 	outage, err := fault.Inject(ctx, scene)
-	if err != nil {
+	if err := errors.Join(err, logged); err != nil {
 		return nil, err
 	}
 	if err := d.events.emitAt(outage.EffectAt, EventStruck, "%s", strings.Join(outage.Victims, " ")); err != nil {
