@@ -20,6 +20,7 @@ const (
 	ground = iota
 	nouns
 	phases
+	choice // who knows all runtimes, and nothing of what they are for
 	assembly
 	matchers // they describe what drill returns, and only tests use them
 	programs
@@ -28,7 +29,7 @@ const (
 // rows places every package. Where a new one lies decides what it may know, so it is placed here first.
 func rows() map[string]int {
 	return map[string]int{
-		"harness/identity": ground, "harness/release": ground, "internal/await": ground,
+		"harness/folder": ground, "harness/identity": ground, "harness/release": ground, "internal/await": ground, "internal/kernel": ground,
 
 		"harness": nouns, "internal/ledger": nouns,
 
@@ -36,7 +37,9 @@ func rows() map[string]int {
 		"faults": phases, "recovery": phases,
 		"internal/load": phases, "internal/verify": phases, "internal/report": phases,
 
-		"drill": assembly, "drill/matchers": matchers,
+		"harness/host": choice,
+
+		"drill": assembly, "internal/doctor": assembly, "drill/matchers": matchers,
 
 		"": programs, "bench/load": programs, "bench/pairs": programs, "cmd/etcd-drill": programs, "e2e": programs, "scenarios": programs,
 	}

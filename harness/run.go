@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -35,6 +36,7 @@ type RunConfig struct {
 	ID       string // from NewRunID; drawn if empty
 	StateDir string // holds the records of all runs of this user; created if missing
 	WorkDir  string // the run's own folder; must not exist yet
+	Runtime  string // the name of the runtime that will run members, which is the one to sweep after it
 }
 
 // NewRunID draws an ID for a run: eight hexadecimal digits from crypto/rand.
@@ -55,6 +57,7 @@ type recordHead struct {
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"`
 	WorkDir string    `json:"workDir"`
+	Runtime string    `json:"runtime,omitempty"`
 }
 
 type recordItem struct {
@@ -75,7 +78,9 @@ func NewRun(cfg RunConfig) (run *Run, err error) {
 	if err := os.MkdirAll(cfg.StateDir, 0o700); err != nil {
 		return nil, fmt.Errorf("open run: make state directory: %w", err)
 	}
-	record, err := newRecord(cfg.StateDir, recordHead{Run: id, PID: os.Getpid(), Started: time.Now(), WorkDir: workDir})
+	record, err := newRecord(cfg.StateDir, recordHead{
+		Run: id, PID: os.Getpid(), Started: time.Now(), WorkDir: workDir, Runtime: cfg.Runtime,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open run: %w", err)
 	}
@@ -155,6 +160,7 @@ func (r *Run) removeRecord() error {
 type DeadRun struct {
 	ID      string
 	WorkDir string
+	Runtime string   // the name of the runtime that ran its members; "docker" if the record does not say
 	Things  []string // what the run noted, as "kind name"
 	record  *os.File
 	path    string
@@ -195,7 +201,10 @@ func openDead(path string) (*DeadRun, error) {
 	if _, err := os.Stat(path); err != nil { // buried between open and lock
 		return nil, errors.Join(err, record.Close())
 	}
-	run := &DeadRun{ID: strings.TrimSuffix(filepath.Base(path), recordSuffix), record: record, path: path}
+	run := &DeadRun{
+		ID: strings.TrimSuffix(filepath.Base(path), recordSuffix), record: record, path: path,
+		Runtime: "docker", // as long as there was no other, records did not name it
+	}
 	lines := bufio.NewScanner(record)
 	for first := true; lines.Scan(); first = false {
 		var line struct {
@@ -206,7 +215,7 @@ func openDead(path string) (*DeadRun, error) {
 			continue // the line that was being written when the run died
 		}
 		if first {
-			run.WorkDir = line.WorkDir
+			run.WorkDir, run.Runtime = line.WorkDir, cmp.Or(line.Runtime, run.Runtime)
 			continue
 		}
 		run.Things = append(run.Things, line.Kind+" "+line.Name)

@@ -58,7 +58,7 @@ type Place struct {
 	ClientURL       string // what the member advertises to clients
 	ListenPeerURL   string
 	ListenClientURL string
-	DataDir         string // where the member finds its disk's data directory
+	DataDir         string // where the member finds its disk's data directory; relative paths begin where its process starts
 }
 
 // NodeSpec says what to run.

@@ -6,23 +6,39 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 )
 
 // Return starts the member's process once more, on the directory of this disk and with its old flags, but without its
-// network name: the old member that comes back while a new cluster lives under its peer URLs. The member's own node must
-// be stopped. The returned member answers for nobody's restart; kill it when the observation is over.
+// network name and at a place of its own: the old member that comes back while a new cluster lives under its peer URLs. The
+// member's own node must be stopped. The returned member answers for nobody's restart; kill it when the observation is over.
 func (m *Member) Return(ctx context.Context, site Site, disk Disk) (*Member, error) {
-	node, err := site.NewNode(ctx, NodeSpec{Name: m.Name() + "-returned", Disk: disk, Args: m.args})
+	returned, err := m.elsewhere(ctx, site, m.Name()+"-returned", disk)
+	if err == nil {
+		err = returned.Start(ctx)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("return old %s: %w", m.Name(), err)
 	}
-	returned := &Member{seat: m.seat, id: m.id, node: node, disk: disk, args: m.args}
-	if err := returned.Start(ctx); err != nil {
-		return nil, fmt.Errorf("return old %s: %w", m.Name(), err)
-	}
 	return returned, nil
+}
+
+// elsewhere is the member on a node of another name. It listens where that node's place is and goes on advertising its old
+// URLs; of a flag that is given twice etcd takes the last.
+func (m *Member) elsewhere(ctx context.Context, site Site, node string, disk Disk) (*Member, error) {
+	place, err := site.Place(node)
+	if err != nil {
+		return nil, err
+	}
+	args := append(slices.Clone(m.args),
+		"--listen-client-urls="+place.ListenClientURL, "--listen-peer-urls="+place.ListenPeerURL)
+	made, err := site.NewNode(ctx, NodeSpec{Name: node, Disk: disk, Args: args})
+	if err != nil {
+		return nil, err
+	}
+	return &Member{seat: m.seat, id: m.id, node: made, disk: disk, args: args}, nil
 }
 
 // PeerAnswer is what a member answered to a peer request.

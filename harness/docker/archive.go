@@ -9,18 +9,20 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+
+	"github.com/etcd-drill/etcd-drill/harness/folder"
 )
 
 // pack writes a directory as an archive whose one root is the data directory. All of it belongs to root, as the member does
 // that will use it.
 func pack(ctx context.Context, dir string, w io.Writer) error {
 	archive := tar.NewWriter(w)
-	err := walk(ctx, dir, func(name string, info fs.FileInfo) error {
+	err := folder.Walk(ctx, dir, func(name string, info fs.FileInfo) error {
 		if name == "." && !info.IsDir() {
 			return errors.New("not a directory")
 		}
 		header := &tar.Header{
-			Name:     path.Join(dataName, filepath.ToSlash(name)),
+			Name:     path.Join(folder.DataName, filepath.ToSlash(name)),
 			Typeflag: tar.TypeDir,
 			Mode:     int64(info.Mode().Perm()),
 			ModTime:  info.ModTime(),
@@ -55,8 +57,8 @@ func packFile(name string, w io.Writer) (err error) {
 func packReplacement(w io.Writer) error {
 	archive := tar.NewWriter(w)
 	err := errors.Join(
-		archive.WriteHeader(&tar.Header{Name: dataName, Typeflag: tar.TypeReg, Mode: 0o600}),
-		archive.WriteHeader(&tar.Header{Name: dataName, Typeflag: tar.TypeDir, Mode: 0o700}),
+		archive.WriteHeader(&tar.Header{Name: folder.DataName, Typeflag: tar.TypeReg, Mode: 0o600}),
+		archive.WriteHeader(&tar.Header{Name: folder.DataName, Typeflag: tar.TypeDir, Mode: 0o700}),
 	)
 	return errors.Join(err, archive.Close())
 }

@@ -22,6 +22,30 @@ var ErrNoEngine = errors.New("no container engine answers")
 // ErrNotPermitted marks that an engine is there but not for this user.
 var ErrNotPermitted = errors.New("this user may not use the container engine")
 
+// ConnectError says why no engine could be used.
+type ConnectError struct {
+	Host  string // where the engine was looked for
+	Kind  error  // ErrNoEngine or ErrNotPermitted; nil for any other reason
+	Cause error
+	Hint  string // what a person can do; empty if Kind is nil
+}
+
+// Error tells all of it.
+func (e *ConnectError) Error() string {
+	if e.Kind == nil {
+		return fmt.Sprintf("connect to engine at %s: %v", e.Host, e.Cause)
+	}
+	return fmt.Sprintf("connect to engine at %s: %v: %v (%s)", e.Host, e.Kind, e.Cause, e.Hint)
+}
+
+// Unwrap returns the kind and the cause.
+func (e *ConnectError) Unwrap() []error {
+	if e.Kind == nil {
+		return []error{e.Cause}
+	}
+	return []error{e.Kind, e.Cause}
+}
+
 const connectPatience = 20 * time.Second
 
 // connect returns a client of an engine that answered. An address that DOCKER_HOST names is the only one tried, because a
@@ -59,15 +83,14 @@ func explain(ctx context.Context, host string, cause error) error {
 			cause = errors.Join(cause, conn.Close())
 		}
 		if errors.Is(err, fs.ErrPermission) {
-			return fmt.Errorf("connect to engine at %s: %w: %w (join the group docker and log in again, use sudo, or set "+
-				"DOCKER_HOST to an engine of your own)", host, ErrNotPermitted, err)
+			return &ConnectError{Host: host, Kind: ErrNotPermitted, Cause: err,
+				Hint: "join the group docker and log in again, use sudo, or set DOCKER_HOST to an engine of your own"}
 		}
 	}
 	if !client.IsErrConnectionFailed(cause) && !errors.Is(cause, context.DeadlineExceeded) {
-		return fmt.Errorf("connect to engine at %s: %w", host, cause)
+		return &ConnectError{Host: host, Cause: cause}
 	}
-	return fmt.Errorf("connect to engine at %s: %w: %w (start the engine, or set DOCKER_HOST to where it listens)",
-		host, ErrNoEngine, cause)
+	return &ConnectError{Host: host, Kind: ErrNoEngine, Cause: cause, Hint: "start the engine, or set DOCKER_HOST to where it listens"}
 }
 
 // guarded is the client that testcontainers is given. It keeps testcontainers from two things that nobody asked for.

@@ -134,5 +134,5 @@ func (s *imageSearch) built(ctx context.Context, engine engineFacts, tried *atte
 		tried.note("image of the built programs", errors.Join(err, s.discard(ctx, ref)))
 		return foundImage{}, false
 	}
-	return foundImage{ref: ref, version: s.want, origin: originOf(programs)}, true
+	return foundImage{ref: ref, version: s.want, origin: programs.Origin()}, true
 }

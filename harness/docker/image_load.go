@@ -147,15 +147,6 @@ func (s *imageSearch) discard(ctx context.Context, ref string) error {
 	return nil
 }
 
-// originOf tells how the programs came to be.
-func originOf(programs release.Binaries) string {
-	cached := ""
-	if programs.Cached {
-		cached = " (cached)"
-	}
-	return "built from module source in " + programs.Took.Round(time.Second).String() + cached
-}
-
 type byteCounter struct{ n *atomic.Int64 }
 
 func (c *byteCounter) Write(p []byte) (int, error) {

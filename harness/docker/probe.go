@@ -12,23 +12,26 @@ import (
 
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
+
+	"github.com/etcd-drill/etcd-drill/harness/folder"
 )
 
 // openStorage decides where disks lie. Folders of this machine are cheapest, and are taken if the engine sees them.
 func (s *site) openStorage(ctx context.Context) error {
 	cfg := s.runtime.cfg
 	if cfg.Sharing != SharingVolume {
-		folders := &folders{root: filepath.Join(s.run.WorkDir(), "disks"), rootless: s.runtime.has("rootless")}
-		if err := os.MkdirAll(folders.root, 0o700); err != nil {
-			return fmt.Errorf("make folder of disks: %w", err)
+		root, err := folder.Open(filepath.Join(s.run.WorkDir(), "disks"))
+		if err != nil {
+			return err
 		}
+		folders := &folders{Root: root, rootless: s.runtime.has("rootless")}
 		s.store = folders
-		err := s.probeSharing(ctx, folders)
+		err = s.probeSharing(ctx, folders)
 		if err == nil {
 			return nil
 		}
 		if ctx.Err() != nil || cfg.Sharing == SharingBind {
-			return fmt.Errorf("share %s with the engine: %w", folders.root, err)
+			return fmt.Errorf("share %s with the engine: %w", folders.Dir(), err)
 		}
 		cfg.Log.Info("folders are not shared with the engine, using volumes", "reason", err)
 	}
@@ -44,14 +47,14 @@ func (s *site) probeSharing(ctx context.Context, folders *folders) (err error) {
 	}
 	const name = "shared"
 	word := rand.Text()
-	if err := os.WriteFile(filepath.Join(folders.root, name), []byte(word), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(folders.Dir(), name), []byte(word), 0o600); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.Remove(filepath.Join(folders.root, name))) }()
+	defer func() { err = errors.Join(err, os.Remove(filepath.Join(folders.Dir(), name))) }()
 	probe, err := s.create(ctx, box{
 		name:   s.name("_probe"),
 		labels: s.labels(),
-		mount:  mount.Mount{Type: mount.TypeBind, Source: folders.root, Target: diskMount, ReadOnly: true},
+		mount:  mount.Mount{Type: mount.TypeBind, Source: folders.Dir(), Target: diskMount, ReadOnly: true},
 		idle:   true,
 	})
 	if err != nil {

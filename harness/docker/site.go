@@ -14,6 +14,7 @@ import (
 	"github.com/moby/moby/api/types/mount"
 
 	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/harness/folder"
 )
 
 const (
@@ -22,7 +23,6 @@ const (
 	labelDisk = "io.etcd-drill.disk"
 
 	diskMount = "/disk"
-	dataName  = "data"
 
 	closePatience = 2 * time.Minute
 )
@@ -89,7 +89,7 @@ func (s *site) Scratch() string { return filepath.Join(s.run.WorkDir(), "scratch
 
 // Place gives every member a host of its own, because containers on one network are that to each other.
 func (s *site) Place(name string) (harness.Place, error) {
-	place, err := harness.HostPlaces{DataDir: diskMount + "/" + dataName}.Place(name)
+	place, err := harness.HostPlaces{DataDir: diskMount + "/" + folder.DataName}.Place(name)
 	if err != nil {
 		return place, err
 	}

@@ -152,7 +152,7 @@ func TestStartTellsTheEnginesReason(t *testing.T) {
 	check(t, err)
 	made, err := s.NewNode(t.Context(), harness.NodeSpec{Name: "m1", Disk: disk})
 	check(t, err)
-	dir := disk.(*folder).dir
+	dir := disk.(*bound).Dir()
 	check(t, os.Remove(dir))
 	err = made.Start(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "m1") || !strings.Contains(err.Error(), dir) {
@@ -179,32 +179,6 @@ func TestStartTellsTheLogToo(t *testing.T) {
 	err = n.Start(t.Context())
 	if err == nil || !strings.Contains(err.Error(), s.link.id[:12]) || !strings.Contains(err.Error(), "etcd Version") {
 		t.Errorf("starting a node without its network returned %v", err)
-	}
-}
-
-// TestFolderAdoptsFromAnotherFileSystem takes the way that a rename cannot: the copy, here of a tree that has to be refused
-// half-way, which must leave no data directory.
-func TestFolderAdoptsFromAnotherFileSystem(t *testing.T) {
-	store := &folders{root: t.TempDir()}
-	made, err := store.newDisk(t.Context(), "d1")
-	check(t, err)
-	d := made.(*folder)
-	source := t.TempDir()
-	check(t, os.MkdirAll(filepath.Join(source, "a", "b"), 0o700))
-	check(t, os.WriteFile(filepath.Join(source, "a", "file"), []byte("content"), 0o640))
-	check(t, os.Symlink("file", filepath.Join(source, "a", "link")))
-	if err := d.copyIn(t.Context(), source); err == nil {
-		t.Error("a symbolic link was copied")
-	}
-	if left, err := os.ReadDir(d.dir); err != nil || len(left) != 0 {
-		t.Errorf("after a refused copy the disk holds %v, %v", left, err)
-	}
-	check(t, os.Remove(filepath.Join(source, "a", "link")))
-	check(t, d.copyIn(t.Context(), source))
-	info, err := os.Stat(filepath.Join(d.data(), "a", "file"))
-	check(t, err)
-	if info.Mode().Perm() != 0o640 {
-		t.Errorf("the copy's mode is %s", info.Mode())
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/harness/folder"
 )
 
 // volumes makes disks that are volumes of the engine. Nothing of this machine needs to be visible there.
@@ -69,7 +70,7 @@ func (d *volume) engine() *client.Client { return d.store.site.runtime.engine }
 // Fetch reads one file of the archive that the engine sends. There is no symbolic link to follow on the disk: etcd makes
 // none, and Adopt refuses them.
 func (d *volume) Fetch(ctx context.Context, name string, w io.Writer) error {
-	err := checkPath(name)
+	err := folder.CheckPath(name)
 	if err == nil {
 		err = d.fetch(ctx, name, w)
 	}
@@ -80,7 +81,7 @@ func (d *volume) Fetch(ctx context.Context, name string, w io.Writer) error {
 }
 
 func (d *volume) fetch(ctx context.Context, name string, w io.Writer) error {
-	archive, err := d.read(ctx, path.Join(diskMount, dataName, name))
+	archive, err := d.read(ctx, path.Join(diskMount, folder.DataName, name))
 	if err != nil {
 		return err
 	}
@@ -155,7 +156,7 @@ func (d *volume) CopyTo(ctx context.Context, to harness.Disk) error {
 }
 
 func (d *volume) copyTo(ctx context.Context, other *volume) error {
-	archive, err := d.read(ctx, path.Join(diskMount, dataName))
+	archive, err := d.read(ctx, path.Join(diskMount, folder.DataName))
 	if err != nil {
 		return err
 	}
@@ -189,7 +190,7 @@ func (d *volume) erase(ctx context.Context) error {
 
 // requireEmpty accepts an empty data directory and none.
 func (d *volume) requireEmpty(ctx context.Context) error {
-	archive, err := d.read(ctx, path.Join(diskMount, dataName))
+	archive, err := d.read(ctx, path.Join(diskMount, folder.DataName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -204,7 +205,7 @@ func (d *volume) requireEmpty(ctx context.Context) error {
 	_, err = entries.Next()
 	switch {
 	case err == nil:
-		return errHasData
+		return folder.ErrHasData
 	case errors.Is(err, io.EOF):
 		return nil
 	default:

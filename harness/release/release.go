@@ -47,6 +47,15 @@ type Binaries struct {
 	Cached                 bool          // nothing was built by this call
 }
 
+// Origin tells in a few words how the programs came to be.
+func (b Binaries) Origin() string {
+	cached := ""
+	if b.Cached {
+		cached = " (cached)"
+	}
+	return "built from module source in " + b.Took.Round(time.Second).String() + cached
+}
+
 // Build returns the programs of a release, from the cache or freshly built by the go program of this machine. It needs the
 // module source within reach of that program (its module cache, or what GOPROXY says), no C compiler and no checkout.
 //

@@ -1,4 +1,4 @@
-package docker
+package folder
 
 import (
 	"context"
@@ -10,20 +10,17 @@ import (
 	"path/filepath"
 )
 
-// errHasData refuses to mix two data directories.
-var errHasData = fmt.Errorf("the disk has a data directory already: %w", fs.ErrExist)
-
-// checkPath refuses names that are not below the data directory.
-func checkPath(path string) error {
+// CheckPath refuses names that are not below the data directory, with an error that wraps fs.ErrInvalid.
+func CheckPath(path string) error {
 	if !filepath.IsLocal(path) {
 		return fmt.Errorf("the path leads out of the data directory: %w", fs.ErrInvalid)
 	}
 	return nil
 }
 
-// walk calls visit for the root of the tree and everything in it, with names relative to the root. It refuses what a data
+// Walk calls visit for the root of the tree and everything in it, with names relative to the root. It refuses what a data
 // directory cannot hold: symbolic links, which could lead out of it, and other special files.
-func walk(ctx context.Context, root string, visit func(name string, info fs.FileInfo) error) error {
+func Walk(ctx context.Context, root string, visit func(name string, info fs.FileInfo) error) error {
 	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && ctx.Err() != nil {
 			err = context.Cause(ctx)
@@ -48,7 +45,7 @@ func walk(ctx context.Context, root string, visit func(name string, info fs.File
 
 // copyTree copies files and directories with their permissions to a place that does not exist yet.
 func copyTree(ctx context.Context, from, to string) error {
-	return walk(ctx, from, func(name string, info fs.FileInfo) error {
+	return Walk(ctx, from, func(name string, info fs.FileInfo) error {
 		target := filepath.Join(to, name)
 		if info.IsDir() {
 			return os.Mkdir(target, info.Mode().Perm()|0o700)

@@ -1,0 +1,91 @@
+package process
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+)
+
+// ErrNoLoopback says that this machine has no loopback address for members to listen on.
+var ErrNoLoopback = errors.New("no IPv4 loopback address can be used")
+
+// seat is where one member listens: an address, and two ports on it that the system chose.
+type seat struct {
+	client, peer netip.AddrPort
+	release      func() error // gives the ports back
+}
+
+// takeSeat takes a random address of 127.0.0.0/8 where the system has them all, and 127.0.0.1 elsewhere.
+func takeSeat() (seat, error) {
+	var reasons []error
+	for _, address := range []netip.Addr{anyLoopback(), netip.AddrFrom4([4]byte{127, 0, 0, 1})} {
+		taken, err := takePorts(address)
+		if err == nil {
+			return taken, nil
+		}
+		reasons = append(reasons, err)
+	}
+	return seat{}, fmt.Errorf("%w: %w (bring the loopback interface up, or use a container engine)",
+		ErrNoLoopback, errors.Join(reasons...))
+}
+
+// anyLoopback draws an address whose second byte is not one of those that resolvers and distributions use.
+func anyLoopback() netip.Addr {
+	var drawn [3]byte
+	rand.Read(drawn[:])
+	return netip.AddrFrom4([4]byte{127, 16 + drawn[0]%224, drawn[1], 1 + drawn[2]%254})
+}
+
+func takePorts(address netip.Addr) (seat, error) {
+	client, releaseClient, err := hold(address)
+	if err != nil {
+		return seat{}, err
+	}
+	peer, releasePeer, err := hold(address)
+	if err != nil {
+		return seat{}, errors.Join(err, releaseClient())
+	}
+	return seat{
+		client: client, peer: peer,
+		release: func() error { return errors.Join(releaseClient(), releasePeer()) },
+	}, nil
+}
+
+// listeners are the addresses at which a member with these flags listens, by the name of the flag. Of a flag that is given
+// twice etcd takes the last, and of several URLs this package the first.
+func listeners(args []string) map[string]string {
+	found := map[string]string{}
+	for _, arg := range args {
+		name, value, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		if name == clientFlag || name == peerFlag {
+			found[name], _, _ = strings.Cut(value, ",")
+		}
+	}
+	return found
+}
+
+const (
+	clientFlag = "listen-client-urls"
+	peerFlag   = "listen-peer-urls"
+)
+
+// requireFree returns an error if somebody listens where a member is about to. etcd would say so itself, in its log.
+func requireFree(urls map[string]string) error {
+	for flag, url := range urls {
+		_, address, found := strings.Cut(url, "://")
+		if !found {
+			continue // etcd refuses it, with its own words
+		}
+		listener, err := net.Listen("tcp", address)
+		if err == nil {
+			err = listener.Close()
+		}
+		if err != nil {
+			return fmt.Errorf("another program has the port of --%s: %w", flag, err)
+		}
+	}
+	return nil
+}

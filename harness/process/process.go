@@ -1,0 +1,129 @@
+// Package process runs etcd members as plain processes of this machine: a harness.Runtime for machines without a container
+// engine. Every member listens on loopback addresses of its own and keeps its data in a folder of the run.
+//
+// Its processes die with the harness where the system can see to it, and are found again by their record where it cannot. It
+// must not know what the members are for.
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"regexp"
+	goruntime "runtime"
+	"sync"
+
+	"github.com/etcd-drill/etcd-drill/harness"
+)
+
+// Config says what a Runtime runs and where it notes it.
+type Config struct {
+	// Program is the etcd to run, a path or a name in PATH; empty to build one of Version.
+	Program string
+	// Version is the etcd version to run, for example "3.7.3"; empty for the default, or for whatever Program is.
+	Version string
+	// CacheDir is where programs that were built from source are kept. Required unless Program is set.
+	CacheDir string
+	// StateDir holds the records of processes, so that Sweep finds what a dead run left. Required.
+	StateDir string
+	// Progress is told about long work in words; nil for nobody.
+	Progress func(string)
+	// Log receives what may help to understand a decision; nil for silence.
+	Log *slog.Logger
+}
+
+// Runtime runs members as processes of this user. It is safe for concurrent use.
+type Runtime struct {
+	cfg  Config
+	gate chan struct{} // holds a token while etcd is being prepared, so that waiting for it can be given up
+	// program and prepared are guarded by gate; program is empty until prepared.
+	program  string
+	prepared harness.Prepared
+
+	mu    sync.Mutex
+	sites map[string]*site // the open ones, by run
+}
+
+var _ harness.Runtime = (*Runtime)(nil)
+
+// New returns a runtime. It starts nothing and needs nothing but a folder for its records.
+func New(cfg Config) (*Runtime, error) {
+	if cfg.StateDir == "" {
+		return nil, errors.New("open process runtime: no folder for the records of processes was named")
+	}
+	if cfg.Program == "" && cfg.CacheDir == "" {
+		return nil, errors.New("open process runtime: neither an etcd program nor a folder to build one in was named")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Progress == nil {
+		cfg.Progress = func(string) {}
+	}
+	return &Runtime{cfg: cfg, gate: make(chan struct{}, 1), sites: map[string]*site{}}, nil
+}
+
+// Name returns "process".
+func (r *Runtime) Name() string { return "process" }
+
+// Close has nothing to give back; processes belong to a Site.
+func (r *Runtime) Close() error { return nil }
+
+// Prepare finds or builds the program that members run.
+func (r *Runtime) Prepare(ctx context.Context) (harness.Prepared, error) {
+	_, prepared, err := r.prepare(ctx)
+	return prepared, err
+}
+
+// prepare lets one caller at a time do the work and the others wait for its result.
+func (r *Runtime) prepare(ctx context.Context) (string, harness.Prepared, error) {
+	select {
+	case r.gate <- struct{}{}:
+		defer func() { <-r.gate }()
+	case <-ctx.Done():
+		return "", harness.Prepared{}, fmt.Errorf("prepare program: %w", context.Cause(ctx))
+	}
+	if r.program != "" {
+		return r.program, r.prepared, nil
+	}
+	found, err := r.find(ctx)
+	if err != nil {
+		return "", harness.Prepared{}, fmt.Errorf("prepare program: %w", err)
+	}
+	r.program = found.path
+	r.prepared = harness.Prepared{
+		Version: found.version, Origin: found.origin,
+		Engine: "processes on " + goruntime.GOOS + "/" + goruntime.GOARCH,
+	}
+	return r.program, r.prepared, nil
+}
+
+// Abilities tells that every process can be frozen: SIGSTOP needs no engine.
+func (r *Runtime) Abilities(context.Context) (harness.Abilities, error) {
+	return harness.Abilities{}, nil
+}
+
+// Open makes the folders of a run's members. Nothing outside the run's work folder is made before a node starts.
+func (r *Runtime) Open(ctx context.Context, run *harness.Run) (harness.Site, error) {
+	program, _, err := r.prepare(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open site: %w", err)
+	}
+	s, err := newSite(r, run, program)
+	if err != nil {
+		return nil, fmt.Errorf("open site: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sites[run.ID()] = s
+	return s, nil
+}
+
+func (r *Runtime) recordPath(runID string) string {
+	return filepath.Join(r.cfg.StateDir, "processes", runID+".jsonl")
+}
+
+// runID is what an ID of a run may look like, whoever drew it: it becomes a part of a file's name.
+var runID = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
