@@ -42,6 +42,8 @@ type Options struct {
 	Notify func(Event)
 	// Watch, if set, is given a function that tells how the load goes while it runs, in a few words; safe for concurrent use.
 	Watch func(live func() string)
+	// Chosen says in a few words why it is this runtime; empty if somebody asked for it. For the report only.
+	Chosen string
 	// Tool is the version of the program, Number and Of the drill's place among those of one call; for the report only.
 	Tool       string
 	Number, Of int
@@ -88,6 +90,9 @@ type setAside struct {
 // ErrNotEmpty marks a folder that a drill will not write to because something is in it.
 var ErrNotEmpty = errors.New("the folder is not empty")
 
+// ErrNoEtcd marks that the runtime could not make any etcd available.
+var ErrNoEtcd = errors.New("no etcd to run")
+
 // Open checks the spec, makes the folder, makes etcd available and opens a site. The caller closes the drill, whatever the
 // error: a drill that could only partly be opened is returned beside it. A nil drill may be closed.
 func Open(ctx context.Context, spec Spec, opts Options) (d *Drill, err error) {
@@ -108,7 +113,9 @@ func Open(ctx context.Context, spec Spec, opts Options) (d *Drill, err error) {
 	if err := checkSpace(opts.Folder, spec); err != nil {
 		return d, fmt.Errorf("open drill: %w", err)
 	}
-	d.run, err = harness.NewRun(harness.RunConfig{ID: opts.RunID, StateDir: opts.StateDir, WorkDir: d.folder.work()})
+	d.run, err = harness.NewRun(harness.RunConfig{
+		ID: opts.RunID, StateDir: opts.StateDir, WorkDir: d.folder.work(), Runtime: opts.Runtime.Name(),
+	})
 	if err != nil {
 		return d, fmt.Errorf("open drill: %w", err)
 	}
@@ -119,7 +126,7 @@ func Open(ctx context.Context, spec Spec, opts Options) (d *Drill, err error) {
 		return d, err
 	}
 	if d.prepared, err = opts.Runtime.Prepare(ctx); err != nil {
-		return d, fmt.Errorf("open drill: %w", err)
+		return d, fmt.Errorf("open drill: %w: %w", ErrNoEtcd, err)
 	}
 	if err := d.events.emit(EventPrepared, "etcd %s %s", d.prepared.Version, d.prepared.Origin); err != nil {
 		return d, err
@@ -132,7 +139,7 @@ func Open(ctx context.Context, spec Spec, opts Options) (d *Drill, err error) {
 
 // sweepDead removes what dead runs left. That something of theirs resists is no reason not to rehearse; it is said.
 func (d *Drill) sweepDead(ctx context.Context) error {
-	swept, err := Sweeper{Runtime: d.opts.Runtime, StateDir: d.opts.StateDir}.Dead(ctx, "")
+	swept, err := Sweeper{Runtimes: []harness.Runtime{d.opts.Runtime}, StateDir: d.opts.StateDir}.Dead(ctx, "")
 	if err != nil {
 		return d.events.emit(EventSwept, "not completely: %v", err)
 	}

@@ -24,7 +24,7 @@ func (d *Drill) report(r rehearsal, failure error) report.Report {
 			Backup: string(d.spec.Backup), Keys: d.spec.Keys, ValueSizeBytes: d.spec.ValueBytes, Workers: d.spec.Workers,
 		},
 		Runtime: report.Runtime{
-			Engine: d.prepared.Engine, EtcdVersion: d.prepared.Version, EtcdOrigin: d.prepared.Origin,
+			Chosen: d.opts.Chosen, Engine: d.prepared.Engine, EtcdVersion: d.prepared.Version, EtcdOrigin: d.prepared.Origin,
 		},
 		Phases: d.events.phases(), RTO: d.events.recovery(), Verdict: r.verdict,
 		Skipped: []report.Skip{}, Assumed: []string{},

@@ -10,7 +10,11 @@ import (
 
 // Sweeper removes what runs left behind. It touches nothing that does not carry the ID of the run that it cleans.
 type Sweeper struct {
-	Runtime  harness.Runtime
+	// Runtimes are those that sweep, each the runs whose members it ran.
+	Runtimes []harness.Runtime
+	// Absent says, by its name, why a runtime is not among them. A dead run of an absent one is an error; one of a runtime that
+	// is neither here nor there is passed over.
+	Absent   map[string]error
 	StateDir string
 	// DryRun only counts what would be removed.
 	DryRun bool
@@ -19,8 +23,9 @@ type Sweeper struct {
 // Swept is what a run had left.
 type Swept struct {
 	RunID   string   `json:"run"`
-	Noted   []string `json:"noted"`   // what the run had noted, as "kind name"
-	Removed int      `json:"removed"` // how many things were removed from the engine; 0 in a dry run
+	Runtime string   `json:"runtime,omitempty"` // empty if the run had no record
+	Noted   []string `json:"noted"`             // what the run had noted, as "kind name"
+	Removed int      `json:"removed"`           // how many things were removed, beside its work folder; 0 in a dry run
 }
 
 // Dead sweeps the dead runs of this user, those whose record is there and whose lock is free; only the one of this ID unless
@@ -36,11 +41,20 @@ func (s Sweeper) Dead(ctx context.Context, id string) ([]Swept, error) {
 		failures []error
 	)
 	for _, run := range dead {
-		if id != "" && run.ID != id {
+		runtime := s.runtimeOf(run)
+		switch {
+		case id != "" && run.ID != id:
+			failures = append(failures, run.Release())
+			continue
+		case runtime == nil && s.Absent[run.Runtime] != nil:
+			failures = append(failures, run.Release(),
+				fmt.Errorf("sweep run %s: it ran on %s: %w", run.ID, run.Runtime, s.Absent[run.Runtime]))
+			continue
+		case runtime == nil:
 			failures = append(failures, run.Release())
 			continue
 		}
-		one, err := s.sweep(ctx, run)
+		one, err := s.sweep(ctx, runtime, run)
 		if err != nil {
 			failures = append(failures, err)
 			continue
@@ -50,30 +64,46 @@ func (s Sweeper) Dead(ctx context.Context, id string) ([]Swept, error) {
 	return swept, errors.Join(failures...)
 }
 
-func (s Sweeper) sweep(ctx context.Context, run *harness.DeadRun) (Swept, error) {
-	swept := Swept{RunID: run.ID, Noted: run.Things}
+// runtimeOf returns the runtime that ran this run's members; nil if it is not here.
+func (s Sweeper) runtimeOf(run *harness.DeadRun) harness.Runtime {
+	for _, runtime := range s.Runtimes {
+		if runtime.Name() == run.Runtime {
+			return runtime
+		}
+	}
+	return nil
+}
+
+func (s Sweeper) sweep(ctx context.Context, runtime harness.Runtime, run *harness.DeadRun) (Swept, error) {
+	swept := Swept{RunID: run.ID, Runtime: run.Runtime, Noted: run.Things}
 	if s.DryRun {
 		return swept, run.Release()
 	}
 	var err error
-	if swept.Removed, err = s.Runtime.Sweep(ctx, run.ID); err != nil {
+	if swept.Removed, err = runtime.Sweep(ctx, run.ID); err != nil {
 		return swept, errors.Join(fmt.Errorf("sweep run %s: %w", run.ID, err), run.Release())
 	}
 	return swept, run.Bury()
 }
 
 // Forced sweeps the run of this ID whether it lives or not, and whether it has a record here or not. A run that lives will
-// fail.
+// fail. Without a record nobody knows where it ran, so every runtime looks for it, and one that is absent is an error.
 func (s Sweeper) Forced(ctx context.Context, id string) ([]Swept, error) {
 	if swept, err := s.Dead(ctx, id); err != nil || len(swept) > 0 {
 		return swept, err
 	}
+	swept := Swept{RunID: id}
 	if s.DryRun {
-		return []Swept{{RunID: id}}, nil
+		return []Swept{swept}, nil
 	}
-	removed, err := s.Runtime.Sweep(ctx, id)
-	if err != nil {
-		return nil, fmt.Errorf("sweep run %s: %w", id, err)
+	var failures []error
+	for _, runtime := range s.Runtimes {
+		removed, err := runtime.Sweep(ctx, id)
+		swept.Removed += removed
+		failures = append(failures, err)
 	}
-	return []Swept{{RunID: id, Removed: removed}}, nil
+	for name, reason := range s.Absent {
+		failures = append(failures, fmt.Errorf("sweep run %s: it may have run on %s: %w", id, name, reason))
+	}
+	return []Swept{swept}, errors.Join(failures...)
 }

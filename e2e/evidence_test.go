@@ -81,7 +81,7 @@ var _ = Describe("two drills of the same seed", Label("cli", "engine"), Ordered,
 	It("write the result to standard output and the progress to standard error", func(SpecContext) {
 		Expect(string(first.Out.Contents())).To(And(
 			ContainSubstring("drill 1/1 5 members, 3 wiped, snapshot saved before"), ContainSubstring("\n INTACT   "),
-			ContainSubstring("1 of 1 intact in "), ContainSubstring("nothing left on the engine"),
+			ContainSubstring("1 of 1 intact in "), ContainSubstring("nothing left behind"),
 			Not(ContainSubstring("starting 5 members")), Not(ContainSubstring("\x1b"))))
 		Expect(string(first.Err.Contents())).To(And(
 			ContainSubstring("starting 5 members"), ContainSubstring("fencing old m"), Not(ContainSubstring("INTACT")),

@@ -81,5 +81,5 @@ func interrupt(ctx SpecContext, p *program, c interruption) {
 		return
 	}
 	Expect(string(p.Out.Contents())).To(And(
-		ContainSubstring("INCONCLUSIVE"), ContainSubstring("interrupted"), ContainSubstring("nothing left on the engine")), c.during)
+		ContainSubstring("INCONCLUSIVE"), ContainSubstring("interrupted"), ContainSubstring("nothing left behind")), c.during)
 }

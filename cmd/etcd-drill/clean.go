@@ -9,12 +9,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/etcd-drill/etcd-drill/drill"
-	"github.com/etcd-drill/etcd-drill/harness/docker"
+	"github.com/etcd-drill/etcd-drill/harness/host"
 )
 
 type cleanCommand struct {
 	output
-	engineFlags
 	run    string
 	force  bool
 	cache  bool
@@ -26,8 +25,9 @@ func newClean() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "clean",
 		Short: "Remove what dead runs left; touches nothing that it did not create",
-		Long: `Clean removes the containers, networks, volumes and work folders of runs whose process is gone. A run that still lives is
-left alone. Evidence in drill folders stays, and so do cached images and binaries unless --cache is given.`,
+		Long: `Clean removes the containers, networks, volumes, processes and work folders of runs whose harness is gone. A run that
+still lives is left alone. A process is ended only if its number, its start and its run are those that were noted. Evidence
+in drill folders stays, and so do cached images and binaries unless --cache is given.`,
 		Example: `  etcd-drill clean
   etcd-drill clean --dry-run
   etcd-drill clean --run 7f3c2a91 --force`,
@@ -53,30 +53,47 @@ func (c *cleanCommand) do(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	runtime, err := c.engineFlags.open(cmd.Context(), func(string) {})
+	cfg, err := (&hostFlags{}).config(nil)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, runtime.Close()) }()
-	sweep := drill.Sweeper{Runtime: runtime, StateDir: state, DryRun: c.dryRun}
+	here, absent, err := host.All(cmd.Context(), cfg)
+	if err != nil {
+		return err
+	}
+	sweep := drill.Sweeper{Absent: absent, StateDir: state, DryRun: c.dryRun}
+	for _, runtime := range here {
+		sweep.Runtimes = append(sweep.Runtimes, runtime)
+		defer func() { err = errors.Join(err, runtime.Close()) }()
+	}
 	clean := sweep.Dead
 	if c.force {
 		clean = sweep.Forced
 	}
 	swept, err := clean(cmd.Context(), c.run)
 	if c.cache && err == nil && !c.dryRun {
-		err = dropCache(cmd.Context(), runtime)
+		err = dropCache(cmd.Context(), here)
 	}
 	return errors.Join(c.show(swept), err)
 }
 
-// dropCache removes what spares later runs a build.
-func dropCache(ctx context.Context, runtime *docker.Runtime) error {
+// imageKeeper is a runtime that keeps images of its own making.
+type imageKeeper interface {
+	DropImages(ctx context.Context) error
+}
+
+// dropCache removes what spares later runs a build. Images of an engine that does not answer stay.
+func dropCache(ctx context.Context, here []host.Runtime) error {
 	dir, err := cacheDir()
 	if err != nil {
 		return err
 	}
-	return errors.Join(runtime.DropImages(ctx), os.RemoveAll(dir))
+	for _, runtime := range here {
+		if keeper, ok := runtime.(imageKeeper); ok {
+			err = errors.Join(err, keeper.DropImages(ctx))
+		}
+	}
+	return errors.Join(err, os.RemoveAll(dir))
 }
 
 func (c *cleanCommand) show(swept []drill.Swept) error {
@@ -94,7 +111,7 @@ func (c *cleanCommand) show(swept []drill.Swept) error {
 		if c.dryRun {
 			verb = "would remove"
 		}
-		fmt.Printf("run %s: %s %d things on the engine and its work folder\n", run.RunID, verb, run.Removed)
+		fmt.Printf("run %s: %s %d things and its work folder\n", run.RunID, verb, run.Removed)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/etcd-drill/etcd-drill/drill"
+	"github.com/etcd-drill/etcd-drill/harness/host"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
@@ -49,7 +50,8 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case err == nil:
 		return exitIntact
-	case errors.As(err, new(usageError)), errors.Is(err, drill.ErrUsage), errors.Is(err, drill.ErrNotEmpty), isCobraUsage(err):
+	case errors.As(err, new(usageError)), errors.Is(err, drill.ErrUsage), errors.Is(err, drill.ErrNotEmpty),
+		errors.Is(err, host.ErrChoice), isCobraUsage(err):
 		return exitUsage
 	case recovery.ProvedBad(err): // before the verdict: such a drill was not judged, which counts as inconclusive
 		return exitDamaged

@@ -13,8 +13,8 @@ import (
 
 func newList() *cobra.Command {
 	var (
-		out    output
-		engine engineFlags
+		out   output
+		where hostFlags
 	)
 	cmd := &cobra.Command{
 		Use:     "list",
@@ -24,7 +24,7 @@ func newList() *cobra.Command {
 		PreRunE: out.check,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			catalogue := drill.Catalogue()
-			runtime, err := engine.open(cmd.Context(), func(string) {})
+			runtime, err := where.open(cmd.Context(), func(string) {})
 			if err != nil {
 				catalogue.Unsupported(err)
 			} else {
@@ -41,6 +41,8 @@ func newList() *cobra.Command {
 			return showCatalogue(catalogue)
 		},
 	}
+	cmd.Flags().SortFlags = false
+	where.addRuntime(cmd.Flags())
 	out.add(cmd.Flags())
 	return cmd
 }

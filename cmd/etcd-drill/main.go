@@ -13,8 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-
-	"github.com/etcd-drill/etcd-drill/harness/docker"
 )
 
 func main() {
@@ -25,10 +23,6 @@ func main() {
 var errInterrupted = errors.New("interrupted")
 
 func run(args []string) int {
-	if err := docker.DisableReaper(); err != nil {
-		fmt.Fprintln(os.Stderr, "etcd-drill:", err)
-		return exitCannotRun
-	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	signals := make(chan os.Signal, 1)

@@ -16,13 +16,13 @@ import (
 
 	"github.com/etcd-drill/etcd-drill/drill"
 	"github.com/etcd-drill/etcd-drill/harness"
-	"github.com/etcd-drill/etcd-drill/harness/docker"
+	"github.com/etcd-drill/etcd-drill/harness/host"
 	"github.com/etcd-drill/etcd-drill/internal/report"
 )
 
 type runCommand struct {
 	specFlags
-	engineFlags
+	hostFlags
 	output
 	out     string
 	keep    string
@@ -40,7 +40,8 @@ Without --lose, --fault, --source and --backup it runs the main job: the quorum 
 saved from the survivor, then all members killed and recovered from a copy of a dead member's database.`,
 		Example: `  etcd-drill run
   etcd-drill run --members 5 --lose 3 --fault wipe --source snapshot --backup before --seed 7
-  etcd-drill run --source db --lose all -w json`,
+  etcd-drill run --source db --lose all -w json
+  etcd-drill run --runtime process --binary /usr/bin/etcd`,
 		Args:    noArgs,
 		PreRunE: r.check,
 		RunE:    r.run,
@@ -48,7 +49,7 @@ saved from the survivor, then all members killed and recovered from a copy of a 
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	r.specFlags.add(flags)
-	r.engineFlags.add(flags)
+	r.hostFlags.add(flags)
 	flags.StringVar(&r.out, "out", "", "drill folder, must be empty (default: .drill/RUN)")
 	flags.StringVar(&r.keep, "keep", string(drill.KeepFailed), "keep data directories of which drills: failed, all or none")
 	flags.DurationVar(&r.timeout, "timeout", 15*time.Minute, "give up a drill after this long")
@@ -71,7 +72,7 @@ func (r *runCommand) run(cmd *cobra.Command, _ []string) (err error) {
 	}
 	console := newConsole(os.Stderr)
 	defer console.close()
-	runtime, err := r.engineFlags.open(cmd.Context(), console.progress)
+	runtime, err := r.hostFlags.open(cmd.Context(), console.progress)
 	if err != nil {
 		return errors.Join(err, r.showNotBegun(specs, err))
 	}
@@ -127,7 +128,7 @@ func (r *runCommand) rehearseAll(ctx context.Context, specs []drill.Spec, rig ri
 				return reports, errors.Join(err, failure)
 			}
 		}
-		if ctx.Err() != nil || errors.Is(failure, docker.ErrNoImage) || errors.Is(failure, drill.ErrNoSpace) {
+		if ctx.Err() != nil || errors.Is(failure, drill.ErrNoEtcd) || errors.Is(failure, drill.ErrNoSpace) {
 			break
 		}
 	}
@@ -139,7 +140,7 @@ type place struct{ number, of int }
 
 // rig is what all drills of a run share.
 type rig struct {
-	runtime *docker.Runtime
+	runtime host.Chosen
 	console *console
 	keep    drill.Keep
 }
@@ -158,7 +159,7 @@ func (r *runCommand) rehearse(ctx context.Context, spec drill.Spec, at place, ri
 	id := harness.NewRunID()
 	rig.console.begin(at, spec.Title())
 	return drill.Rehearse(ctx, spec, drill.Options{
-		Runtime: rig.runtime, Worker: worker, Folder: r.folder(id, at), StateDir: state, RunID: id, Keep: rig.keep,
+		Runtime: rig.runtime, Chosen: rig.runtime.Why, Worker: worker, Folder: r.folder(id, at), StateDir: state, RunID: id, Keep: rig.keep,
 		Notify: rig.console.event, Watch: rig.console.watch,
 		Tool: toolVersion(), Number: at.number, Of: at.of,
 	})
@@ -199,8 +200,8 @@ func (r *runCommand) finish(summary report.Summary) error {
 	return errors.Join(err, verdictOf(summary.Outcome()))
 }
 
-// lookForLeft asks the engine what of these drills is still there.
-func lookForLeft(ctx context.Context, runtime *docker.Runtime, reports []report.Report) report.Left {
+// lookForLeft asks the runtime what of these drills is still there.
+func lookForLeft(ctx context.Context, runtime host.Runtime, reports []report.Report) report.Left {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	left := report.Left{Names: []string{}}

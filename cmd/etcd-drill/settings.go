@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,15 +15,17 @@ import (
 
 	"github.com/etcd-drill/etcd-drill/drill"
 	"github.com/etcd-drill/etcd-drill/faults"
-	"github.com/etcd-drill/etcd-drill/harness/docker"
+	"github.com/etcd-drill/etcd-drill/harness/host"
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
 
 // The environment that the program reads, beside what the engine's client reads (DOCKER_HOST and its likes).
 const (
-	envState = "ETCD_DRILL_STATE_DIR"
-	envCache = "ETCD_DRILL_CACHE_DIR"
-	envImage = "ETCD_DRILL_IMAGE"
+	envState   = "ETCD_DRILL_STATE_DIR"
+	envCache   = "ETCD_DRILL_CACHE_DIR"
+	envRuntime = "ETCD_DRILL_RUNTIME"
+	envImage   = "ETCD_DRILL_IMAGE"
+	envBinary  = "ETCD_DRILL_BINARY"
 )
 
 // stateDir holds the records of this user's runs.
@@ -52,20 +55,42 @@ func cacheDir() (string, error) {
 	return filepath.Join(dir, "etcd-drill"), nil
 }
 
-// engineFlags say which etcd to run.
-type engineFlags struct{ image, version string }
+// hostFlags say where to run members, and which etcd.
+type hostFlags struct{ runtime, image, binary, version string }
 
-func (e *engineFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&e.image, "image", os.Getenv(envImage), "etcd image to run (default: found, pulled or built; $"+envImage+")")
-	flags.StringVar(&e.version, "etcd-version", "", "etcd version to run (default: the newest that is pinned)")
+func (h *hostFlags) add(flags *pflag.FlagSet) {
+	h.addRuntime(flags)
+	flags.StringVar(&h.image, "image", os.Getenv(envImage), "etcd image to run (default: found, pulled or built; $"+envImage+")")
+	flags.StringVar(&h.binary, "binary", os.Getenv(envBinary), "etcd program to run as processes (default: built; $"+envBinary+")")
+	flags.StringVar(&h.version, "etcd-version", "", "etcd version to run (default: the newest that is pinned)")
 }
 
-func (e *engineFlags) open(ctx context.Context, progress func(string)) (*docker.Runtime, error) {
+func (h *hostFlags) addRuntime(flags *pflag.FlagSet) {
+	flags.StringVar(&h.runtime, "runtime", cmp.Or(os.Getenv(envRuntime), string(host.Auto)),
+		"where members run: docker, process, or auto for docker if an engine answers; $"+envRuntime)
+}
+
+func (h *hostFlags) open(ctx context.Context, progress func(string)) (host.Chosen, error) {
+	cfg, err := h.config(progress)
+	if err != nil {
+		return host.Chosen{}, err
+	}
+	return host.Open(ctx, cfg)
+}
+
+func (h *hostFlags) config(progress func(string)) (host.Config, error) {
 	cache, err := cacheDir()
 	if err != nil {
-		return nil, err
+		return host.Config{}, err
 	}
-	return docker.New(ctx, docker.Config{Image: e.image, Version: e.version, CacheDir: cache, Progress: progress})
+	state, err := stateDir()
+	if err != nil {
+		return host.Config{}, err
+	}
+	return host.Config{
+		Choice: host.Choice(h.runtime), Image: h.image, Program: h.binary, Version: h.version,
+		CacheDir: cache, StateDir: state, Progress: progress,
+	}, nil
 }
 
 // specFlags say what to rehearse.

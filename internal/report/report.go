@@ -63,10 +63,11 @@ type Spec struct {
 
 // Runtime tells what ran the members and which etcd that was.
 type Runtime struct {
-	Name        string `json:"name"`        // "docker" or "process"
-	Engine      string `json:"engine"`      // for example "docker 28.2.2"
-	EtcdVersion string `json:"etcdVersion"` // as etcd itself printed it
-	EtcdOrigin  string `json:"etcdOrigin"`  // where that etcd comes from, in a few words
+	Name        string `json:"name"`             // "docker" or "process"
+	Chosen      string `json:"chosen,omitempty"` // why it was this one; empty if somebody asked for it
+	Engine      string `json:"engine"`           // for example "docker 28.2.2"
+	EtcdVersion string `json:"etcdVersion"`      // as etcd itself printed it
+	EtcdOrigin  string `json:"etcdOrigin"`       // where that etcd comes from, in a few words
 }
 
 // The names of the phases that the text form has a line for. A phase of another name is kept in JSON and not shown.

@@ -68,10 +68,10 @@ func WriteSummary(w io.Writer, s Summary) error {
 func (l Left) text() string {
 	switch {
 	case l.Unchecked != "":
-		return "what is left on the engine is not known: " + l.Unchecked
+		return "what is left is not known: " + l.Unchecked
 	case len(l.Names) == 0:
-		return "nothing left on the engine"
+		return "nothing left behind"
 	default:
-		return fmt.Sprintf("%d left on the engine (%s), remove with etcd-drill clean", len(l.Names), strings.Join(l.Names, " "))
+		return fmt.Sprintf("%d left (%s), remove with etcd-drill clean", len(l.Names), strings.Join(l.Names, " "))
 	}
 }

@@ -32,6 +32,9 @@ func WriteHeader(w io.Writer, r Report) error {
 		label = "binary"
 	}
 	lines := []string{printable(head)}
+	if r.Runtime.Chosen != "" {
+		lines = append(lines, printable(fmt.Sprintf("%-*s %s", nameWidth+1, "runtime", r.Runtime.Chosen)))
+	}
 	if r.Runtime.EtcdVersion != "" {
 		etcd := fmt.Sprintf("%-*s etcd %s: %s", nameWidth+1, label, r.Runtime.EtcdVersion, r.Runtime.EtcdOrigin)
 		lines = append(lines, printable(etcd))
