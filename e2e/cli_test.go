@@ -16,6 +16,8 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+
+	"github.com/etcd-drill/etcd-drill/harness/host"
 )
 
 // Every script in testdata is a session at a shell. Beside testscript's own commands there are
@@ -23,6 +25,7 @@ import (
 //	drill CODE ARGS...   runs etcd-drill, which must exit with this code
 //	within D             what the last drill command may have taken at most
 //	json                 standard output holds one JSON document and nothing else
+//	[engine]             is true where the suite has a container engine
 var _ = Describe("the command line", Label("cli"), func() {
 	scripts := must(filepath.Glob("testdata/*.txtar"))
 
@@ -64,8 +67,15 @@ func play(script string) {
 		env.Setenv("ETCD_DRILL_STATE_DIR", filepath.Join(env.WorkDir, "state"))
 		env.Setenv("ETCD_DRILL_CACHE_DIR", filepath.Join(env.WorkDir, "cache"))
 		env.Setenv("DOCKER_HOST", os.Getenv("DOCKER_HOST"))
+		env.Setenv("ETCD_DRILL_RUNTIME", suite.runtime.Name())
 		return nil
 	}}
+	params.Condition = func(name string) (bool, error) {
+		if name != "engine" {
+			return false, fmt.Errorf("unknown condition %q", name)
+		}
+		return suite.runtime.Name() == string(host.Docker), nil
+	}
 	params.Cmds = map[string]func(*testscript.TestScript, bool, []string){
 		"drill": func(ts *testscript.TestScript, _ bool, args []string) {
 			start := time.Now()

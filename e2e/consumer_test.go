@@ -13,7 +13,7 @@ import (
 	"github.com/onsi/gomega/gbytes"
 )
 
-var _ = Describe("another module", Label("engine"), func() {
+var _ = Describe("another module", Label("etcd"), func() {
 	It("compiles against the public packages and rehearses a drill", func(ctx SpecContext) {
 		root := must(filepath.Abs(".."))
 		dir := newFolder("consumer")

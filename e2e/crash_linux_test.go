@@ -18,7 +18,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/drill"
 )
 
-var _ = Describe("a worker of a harness that was killed", Label("crash", "engine"), func() {
+var _ = Describe("a worker of a harness that was killed", Label("crash", "etcd"), func() {
 	It("dies with it", func(ctx SpecContext) {
 		// Workers are too quick to outlive anybody, so one is stopped. The kernel would wake and hang up on a stopped process
 		// whose parent dies, unless another process of the session takes it over: this one.

@@ -4,22 +4,25 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
 	"github.com/etcd-drill/etcd-drill/drill"
+	"github.com/etcd-drill/etcd-drill/harness/host"
 )
 
-// A harness that is killed leaves members that run on, a network, a work folder and its record. The record's lock goes with
-// the process, which is how everybody else knows.
-var _ = Describe("a harness that was killed", Label("crash", "engine"), func() {
+// A harness that is killed leaves a work folder and its record, and on an engine members that run on and a network. Members
+// that are plain processes die with it, where the system can see to that. The record's lock goes with the process, which is
+// how everybody else knows.
+var _ = Describe("a harness that was killed", Label("crash", "etcd"), func() {
 	It("is cleaned up after in whichever phase it was, while another drill goes on", func(ctx SpecContext) {
 		u := newUser()
 		early := u.small()
 		early.dies(ctx, drill.EventStarting)
-		Expect(suite.runtime.Left(ctx, early.runs()[0])).NotTo(BeEmpty())
+		early.expectRemains(ctx)
 
 		var living []*program
 		for _, batch := range [][]drill.EventName{
@@ -38,7 +41,7 @@ var _ = Describe("a harness that was killed", Label("crash", "engine"), func() {
 			slow.reaches(ctx, drill.EventPrepared)
 			dead := u.killedAt(ctx, batch)
 			for _, p := range dead {
-				Expect(suite.runtime.Left(ctx, p.runs()[0])).NotTo(BeEmpty())
+				p.expectRemains(ctx)
 				Expect(filepath.Join(p.out, "work")).To(BeADirectory())
 			}
 			u.clean(ctx, dead...)
@@ -85,6 +88,20 @@ func (p *program) dies(ctx context.Context, at drill.EventName) {
 	p.reaches(ctx, at)
 	p.Kill()
 	p.ends(ctx, 137, 5*time.Second)
+}
+
+// expectRemains looks for what outlives a harness that was killed. Members on an engine do; a process that is bound to the life
+// of its parent has two seconds.
+func (p *program) expectRemains(ctx context.Context) {
+	GinkgoHelper()
+	left := func() ([]string, error) { return p.user.left(ctx, p.runs()[0]) }
+	switch {
+	case p.user.choice == host.Docker:
+		Expect(left()).NotTo(BeEmpty())
+	case runtime.GOOS == "linux":
+		Eventually(ctx, left).WithTimeout(2*time.Second).WithPolling(10*time.Millisecond).Should(BeEmpty(), "they outlived the harness")
+		Expect(filepath.Join(p.user.state, "processes", p.runs()[0]+".jsonl")).To(BeARegularFile())
+	}
 }
 
 // clean calls the clean command, which must remove everything of these dead drills, and then has nothing more to do.

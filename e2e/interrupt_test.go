@@ -20,7 +20,7 @@ type interruption struct {
 	args   []string
 }
 
-var _ = Describe("Ctrl-C", Label("crash", "engine"), func() {
+var _ = Describe("Ctrl-C", Label("crash", "etcd"), func() {
 	It("ends a drill in any phase with 130, after cleaning up", func(ctx SpecContext) {
 		calls := []interruption{
 			{during: "load", at: drill.EventLoading, never: drill.EventFilled, args: []string{"--keys", "200000", "--value-size", "32"}},
@@ -42,6 +42,7 @@ var _ = Describe("Ctrl-C", Label("crash", "engine"), func() {
 	}, SpecTimeout(2*time.Minute))
 
 	It("ends the wait for an image", func(ctx SpecContext) {
+		onEngine()
 		socketGroup() // skips where the engine is elsewhere and cannot reach this machine's loopback
 		silent := must(net.Listen("tcp", "127.0.0.1:0"))
 		DeferCleanup(silent.Close)

@@ -23,15 +23,17 @@ import (
 
 	"github.com/etcd-drill/etcd-drill/drill"
 	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/harness/host"
 )
 
 // envMark marks every process that a call starts, however deep, so that none of them can stay behind unseen.
-const envMark = "ETCD_DRILL_E2E_MARK"
+const envMark = "DRILL_E2E_MARK" // no variable of etcd's, which members are not given
 
 // user is somebody with a state folder of their own, on whose behalf the program is called.
 type user struct {
 	home    string // an existing folder that is theirs
 	state   string
+	choice  host.Choice // where their members run
 	program string
 	env     []string
 	as      *syscall.Credential // nil for whoever runs the suite
@@ -40,7 +42,21 @@ type user struct {
 func newUser() user {
 	GinkgoHelper()
 	state := newFolder("state")
-	return user{home: filepath.Dir(state), state: state, program: suite.program}
+	return user{home: filepath.Dir(state), state: state, program: suite.program, choice: host.Choice(suite.runtime.Name())}
+}
+
+// runtime opens the one that the user's runs are on.
+func (u user) runtime(ctx context.Context) host.Chosen {
+	GinkgoHelper()
+	return must(openRuntime(ctx, u.choice, u.state))
+}
+
+// left names what is still there of a run of this user.
+func (u user) left(ctx context.Context, id string) ([]string, error) {
+	GinkgoHelper()
+	runtime := u.runtime(ctx)
+	defer runtime.Close() //nolint:errcheck // nothing is lost by closing
+	return runtime.Left(ctx, id)
 }
 
 // program is one call of the program.
@@ -56,7 +72,8 @@ func (u user) call(args ...string) *program {
 	GinkgoHelper()
 	p := &program{user: u, mark: harness.NewRunID()}
 	cmd := exec.Command(u.program, args...)
-	cmd.Env = append(append(os.Environ(), "ETCD_DRILL_STATE_DIR="+u.state, envMark+"="+p.mark), u.env...)
+	cmd.Env = append(append(os.Environ(), "ETCD_DRILL_STATE_DIR="+u.state,
+		"ETCD_DRILL_RUNTIME="+string(u.choice), envMark+"="+p.mark), u.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: u.as}
 	cmd.Dir = u.home
 	GinkgoWriter.Println("etcd-drill", strings.Join(args, " "))
@@ -66,9 +83,10 @@ func (u user) call(args ...string) *program {
 	DeferCleanup(func(ctx SpecContext) {
 		session.Kill()
 		Eventually(ctx, session).WithTimeout(10 * time.Second).Should(gexec.Exit())
+		runtime := u.runtime(ctx)
+		defer runtime.Close() //nolint:errcheck // nothing is lost by closing
 		for _, id := range p.runs() {
-			_, err := suite.runtime.Sweep(ctx, id)
-			Expect(err).NotTo(HaveOccurred())
+			must(runtime.Sweep(ctx, id))
 		}
 	}, NodeTimeout(time.Minute))
 	return p
@@ -154,14 +172,15 @@ func (p *program) moments() []drill.EventName {
 	return names
 }
 
-// expectNothingLeft asks the engine, the state folder and the kernel. The data in the drill folder is another matter.
+// expectNothingLeft asks the runtime, the state folder and the kernel. The data in the drill folder is another matter.
 func (p *program) expectNothingLeft(ctx context.Context) {
 	GinkgoHelper()
 	runs := p.runs()
 	Expect(runs).NotTo(BeEmpty())
 	for _, id := range runs {
-		Expect(suite.runtime.Left(ctx, id)).To(BeEmpty(), "of run %s", id)
+		Expect(p.user.left(ctx, id)).To(BeEmpty(), "of run %s", id)
 		Expect(filepath.Join(p.user.state, id+".jsonl")).NotTo(BeAnExistingFile())
+		Expect(filepath.Join(p.user.state, "processes", id+".jsonl")).NotTo(BeAnExistingFile())
 	}
 	Eventually(ctx, p.processes).WithTimeout(5*time.Second).Should(BeEmpty(), "processes that it started")
 }

@@ -19,7 +19,7 @@ type altered struct {
 }
 
 // A db copy has no hash, so etcd restores whatever it is given, on all members alike: only the ledger can tell.
-var _ = Describe("a source that was altered before the restore", Label("engine", "sabotage"), Ordered, ContinueOnFailure, func() {
+var _ = Describe("a source that was altered before the restore", Label("etcd", "sabotage"), Ordered, ContinueOnFailure, func() {
 	var seen altered
 
 	BeforeAll(func(ctx SpecContext) {
@@ -42,7 +42,7 @@ var _ = Describe("a source that was altered before the restore", Label("engine",
 
 // Members that hold different data keep quiet about it: health, alarms and raft notice nothing.
 var _ = Describe("one member whose restored directory was altered before its start",
-	Label("engine", "sabotage"), Ordered, ContinueOnFailure, func() {
+	Label("etcd", "sabotage"), Ordered, ContinueOnFailure, func() {
 		const victim = "m2"
 		var seen altered
 

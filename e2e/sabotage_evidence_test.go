@@ -18,7 +18,7 @@ import (
 )
 
 // The control of all sabotage: the same drill with nobody's hand in it. Its stored evidence is then edited, row by row.
-var _ = Describe("an untouched drill", Label("engine", "sabotage"), Ordered, ContinueOnFailure, func() {
+var _ = Describe("an untouched drill", Label("etcd", "sabotage"), Ordered, ContinueOnFailure, func() {
 	var s *stage
 	var verdict verify.Verdict
 	var folder string // of its evidence

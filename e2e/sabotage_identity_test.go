@@ -28,7 +28,7 @@ func forge(plan recovery.Plan, token identity.Token) recovery.Plan {
 	return plan
 }
 
-var _ = Describe("a cluster restored under the token of the lost one", Label("engine", "sabotage"), func() {
+var _ = Describe("a cluster restored under the token of the lost one", Label("etcd", "sabotage"), func() {
 	It("is found to be the old cluster, which old members may join", func(ctx SpecContext) {
 		s := strike(ctx, small(faults.Quorum, recovery.SavedSnapshot, drill.Before), readyWithin)
 		old := s.proof.Down.Layout()
@@ -49,7 +49,7 @@ var _ = Describe("a cluster restored under the token of the lost one", Label("en
 	}, SpecTimeout(drillWithin))
 })
 
-var _ = Describe("one member restored from another source than the others", Label("engine", "sabotage"), func() {
+var _ = Describe("one member restored from another source than the others", Label("etcd", "sabotage"), func() {
 	const victim = "m2"
 
 	It("does not come to agree with them, and is named with the source that it has", func(ctx SpecContext) {

@@ -12,7 +12,7 @@ import (
 
 // The recovery goes through and its result is right; only there was nothing to recover from.
 var _ = DescribeTable("a drill whose disaster left the quorum is inconclusive, and names who answered, when it killed",
-	Label("engine", "sabotage"),
+	Label("etcd", "sabotage"),
 	func(ctx SpecContext, lose faults.Target) {
 		s := strike(ctx, small(lose, recovery.SavedSnapshot, drill.After), readyWithin)
 		Expect(s.proof.Outage.LostQuorum()).To(BeFalse())

@@ -41,7 +41,7 @@ func small(lose faults.Target, source recovery.Kind, backup drill.Backup) drill.
 	}
 }
 
-// openDrill opens a drill that is closed when the node's container is through. Then nothing of it may be left on the engine.
+// openDrill opens a drill that is closed when the node's container is through. Then nothing of it may be left.
 func openDrill(ctx context.Context, spec drill.Spec, ready time.Duration) *drill.Drill {
 	GinkgoHelper()
 	id := harness.NewRunID()
@@ -52,7 +52,7 @@ func openDrill(ctx context.Context, spec drill.Spec, ready time.Duration) *drill
 	})
 	DeferCleanup(func(ctx SpecContext) {
 		Expect(d.Close(ctx)).To(Succeed())
-		Expect(suite.runtime.Sweep(ctx, id)).To(BeZero(), "things with the label of run %s on the engine", id)
+		Expect(suite.runtime.Left(ctx, id)).To(BeEmpty(), "left of run %s", id)
 	}, NodeTimeout(3*time.Minute))
 	Expect(err).NotTo(HaveOccurred())
 	return d

@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"cmp"
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,14 +15,14 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/etcd-drill/etcd-drill/harness/docker"
+	"github.com/etcd-drill/etcd-drill/harness/host"
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
 
 // suite is what all specs of a process share. It is set before the first of them and only read afterwards.
 var suite struct {
 	program string // the etcd-drill that was built for this run
-	runtime *docker.Runtime
+	runtime host.Chosen
 	temp    string // of this process
 }
 
@@ -29,8 +31,8 @@ func TestE2E(t *testing.T) {
 	RunSpecs(t, "e2e")
 }
 
-// The program is built once. A machine without an engine fails here: a suite that skipped itself would look like one that
-// has passed.
+// The program is built once, and one runtime chosen for all specs. Where an engine is asked for by name and none answers,
+// the suite fails here: one that skipped itself would look like one that has passed.
 var _ = SynchronizedBeforeSuite(func() []byte {
 	program, err := gexec.Build("github.com/etcd-drill/etcd-drill/cmd/etcd-drill")
 	DeferCleanup(gexec.CleanupBuildArtifacts)
@@ -43,19 +45,34 @@ var _ = SynchronizedBeforeSuite(func() []byte {
 	Expect(err).NotTo(HaveOccurred())
 	suite.temp = temp
 
-	Expect(docker.DisableReaper()).To(Succeed())
-	cache, err := os.UserCacheDir()
-	Expect(err).NotTo(HaveOccurred())
-	suite.runtime, err = docker.New(ctx, docker.Config{
-		Image:    os.Getenv("ETCD_DRILL_IMAGE"),
-		CacheDir: filepath.Join(cache, "etcd-drill"),
-		Progress: func(line string) { GinkgoWriter.Println(line) },
-	})
+	suite.runtime, err = openRuntime(ctx, host.Choice(os.Getenv("ETCD_DRILL_RUNTIME")), newFolder("state"))
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(suite.runtime.Close)
-	_, err = suite.runtime.Prepare(ctx) // building etcd must not count against the first spec
+	AddReportEntry("runtime", suite.runtime.Name()) // what the tally of all suites reads
+	_, err = suite.runtime.Prepare(ctx)             // building etcd must not count against the first spec
 	Expect(err).NotTo(HaveOccurred())
 }, NodeTimeout(15*time.Minute))
+
+// openRuntime opens a runtime that knows the runs whose records lie in this state folder.
+func openRuntime(ctx context.Context, choice host.Choice, state string) (host.Chosen, error) {
+	return host.Open(ctx, host.Config{
+		Choice: choice, CacheDir: cacheDir(), StateDir: state,
+		Progress: func(line string) { GinkgoWriter.Println(line) },
+	}.WithDefaults(os.Getenv("ETCD_DRILL_IMAGE"), os.Getenv("ETCD_DRILL_BINARY")))
+}
+
+func cacheDir() string {
+	GinkgoHelper()
+	return filepath.Join(must(os.UserCacheDir()), "etcd-drill")
+}
+
+// onEngine skips the spec, with the reason, where the suite runs without an engine.
+func onEngine() {
+	GinkgoHelper()
+	if suite.runtime.Name() != string(host.Docker) {
+		Skip("needs a container engine: " + cmp.Or(suite.runtime.Why, "ETCD_DRILL_RUNTIME asks for none"))
+	}
+}
 
 // worker is the program that was built, started as it starts itself.
 func worker() recovery.Worker {

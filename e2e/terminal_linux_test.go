@@ -22,7 +22,7 @@ import (
 // takeBack is how the program takes its refreshing line away: to the first column, and erase to the end.
 const takeBack = "\r\x1b[K"
 
-var _ = Describe("a terminal", Label("cli", "engine"), func() {
+var _ = Describe("a terminal", Label("cli", "etcd"), func() {
 	It("shows one refreshing line that never rests, and then the result alone", func(ctx SpecContext) {
 		const columns = 60
 		u := newUser()
@@ -76,7 +76,8 @@ func onTerminal(ctx context.Context, u user, columns uint16, args ...string) []p
 	theirs := must(os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0))
 
 	cmd := exec.CommandContext(ctx, u.program, args...)
-	cmd.Env = append(os.Environ(), "ETCD_DRILL_STATE_DIR="+u.state, "CI=", "NO_COLOR=", "TERM=xterm")
+	cmd.Env = append(os.Environ(), "ETCD_DRILL_STATE_DIR="+u.state,
+		"ETCD_DRILL_RUNTIME="+suite.runtime.Name(), "CI=", "NO_COLOR=", "TERM=xterm")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs, theirs, theirs
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	Expect(errors.Join(cmd.Start(), theirs.Close())).To(Succeed())

@@ -14,7 +14,7 @@ import (
 )
 
 // Every member dies at once, as in a power cut. The disks stay, but nobody is left to save a snapshot from.
-var _ = Describe("all killed", Label("engine", "disaster:all-killed"), func() {
+var _ = Describe("all killed", Label("etcd", "disaster:all-killed"), func() {
 	DescribeTable("a snapshot saved before restores every write up to its restore point, and costs those after it",
 		Label("via:snapshot"),
 		func(ctx SpecContext, size int) {

@@ -14,7 +14,7 @@ import (
 )
 
 // Every member and every disk is gone: nothing is left but a snapshot that somebody saved in time.
-var _ = Describe("all wiped", Label("engine", "disaster:all-wiped"), func() {
+var _ = Describe("all wiped", Label("etcd", "disaster:all-wiped"), func() {
 	DescribeTable("a snapshot saved before restores every write up to its restore point, and costs those after it",
 		Label("via:snapshot"),
 		func(ctx SpecContext, size int) {

@@ -14,7 +14,7 @@ import (
 )
 
 // The fewest members that cost the quorum die at once; their disks stay, and the survivors can only be read.
-var _ = Describe("quorum killed", Label("engine", "disaster:quorum-killed"), func() {
+var _ = Describe("quorum killed", Label("etcd", "disaster:quorum-killed"), func() {
 	DescribeTable("a snapshot saved from a survivor restores every write up to its restore point", Label("via:snapshot"),
 		func(ctx SpecContext, size int) {
 			d := rehearse(ctx, drill.Spec{

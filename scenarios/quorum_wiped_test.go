@@ -14,7 +14,7 @@ import (
 )
 
 // The fewest members that cost the quorum die at once and take their disks with them: machines lost for good.
-var _ = Describe("quorum wiped", Label("engine", "disaster:quorum-wiped"), func() {
+var _ = Describe("quorum wiped", Label("etcd", "disaster:quorum-wiped"), func() {
 	DescribeTable("a snapshot saved from a survivor restores every write up to its restore point", Label("via:snapshot"),
 		func(ctx SpecContext, size int) {
 			d := rehearse(ctx, drill.Spec{

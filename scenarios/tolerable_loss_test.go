@@ -12,7 +12,7 @@ import (
 )
 
 // As many members die as the quorum can spare. This is what etcd promises to survive: nobody restores anything.
-var _ = Describe("tolerable loss", Label("engine", "disaster:tolerable-loss"), func() {
+var _ = Describe("tolerable loss", Label("etcd", "disaster:tolerable-loss"), func() {
 	DescribeTable("the quorum stays, writes go on, and nothing that was acknowledged is lost", Label("via:no-restore"),
 		func(ctx SpecContext, size int) {
 			d := rehearse(ctx, drill.Spec{Members: size, Fault: "kill", Lose: faults.Tolerable})

@@ -12,7 +12,7 @@ import (
 )
 
 // The quorum is away for a while and comes back with its disks. Whoever restores a backup now throws writes away.
-var _ = Describe("transient loss", Label("engine", "disaster:transient-loss"), func() {
+var _ = Describe("transient loss", Label("etcd", "disaster:transient-loss"), func() {
 	DescribeTable("the same cluster comes back and has lost nothing",
 		func(ctx SpecContext, fault faults.Fault) {
 			skipUnlessAble(ctx, fault)

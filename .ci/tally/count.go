@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -71,6 +72,8 @@ func shortened(path string) string {
 type tally struct {
 	passed, failed int
 	labels         map[string]int // executed specs by label
+	ran            []string       // which suite ran on which runtime
+	skipped        []string       // what skipped itself, with the reason; what was not chosen is not here
 }
 
 func countDir(dir string) (tally, error) {
@@ -103,8 +106,12 @@ func countFile(path string, count func(io.Reader) error) error {
 // did not build, or died, and counts as one failure.
 func (t *tally) countTests(r io.Reader) error {
 	ended, parents, failedIn := map[string]string{}, map[string]bool{}, map[string]bool{}
+	said := map[string]string{} // the last line of every test, which is the reason of one that skips itself
 	var failedPackages []string
 	err := eachEvent(r, func(e event) {
+		if e.Action == "output" && strings.HasPrefix(e.Output, "    ") {
+			said[e.Package+" "+e.Test] = strings.TrimSpace(e.Output)
+		}
 		switch {
 		case e.Action != "pass" && e.Action != "fail" && e.Action != "skip":
 		case e.Test == "" && e.Action == "fail":
@@ -119,9 +126,13 @@ func (t *tally) countTests(r io.Reader) error {
 			}
 		}
 	})
-	for name, action := range ended {
-		if !parents[name] {
-			t.add(action)
+	for _, name := range slices.Sorted(maps.Keys(ended)) {
+		if parents[name] {
+			continue
+		}
+		t.add(ended[name])
+		if ended[name] == "skip" {
+			t.skipped = append(t.skipped, shortened(name)+": "+said[name])
 		}
 	}
 	for _, name := range failedPackages {
@@ -134,13 +145,28 @@ func (t *tally) countTests(r io.Reader) error {
 
 // suite is what is read of Ginkgo's JSON report (github.com/onsi/ginkgo/v2/types, type Report).
 type suite struct {
-	SuiteSucceeded bool
-	SpecReports    []struct {
-		State                    string
-		LeafNodeType             string
-		LeafNodeLabels           []string
-		ContainerHierarchyLabels [][]string
+	SuiteDescription string
+	SuiteSucceeded   bool
+	SpecReports      []specReport
+}
+
+type specReport struct {
+	State                    string
+	LeafNodeType             string
+	LeafNodeText             string
+	LeafNodeLabels           []string
+	ContainerHierarchyTexts  []string
+	ContainerHierarchyLabels [][]string
+	Failure                  struct{ Message string }
+	ReportEntries            []struct {
+		Name  string
+		Value struct{ Representation string }
 	}
+}
+
+// name is what a person would search for.
+func (r specReport) name() string {
+	return strings.Join(append(slices.Clone(r.ContainerHierarchyTexts), r.LeafNodeText), " ")
 }
 
 // countSpecs counts specs, and whatever else failed: a suite's setup, its cleanup, or the suite itself.
@@ -153,8 +179,16 @@ func (t *tally) countSpecs(r io.Reader) error {
 		before := t.failed
 		for _, spec := range s.SpecReports {
 			isSpec := spec.LeafNodeType == "It"
+			for _, entry := range spec.ReportEntries {
+				if entry.Name == "runtime" && !isSpec {
+					t.ran = append(t.ran, s.SuiteDescription+" on "+entry.Value.Representation)
+				}
+			}
 			switch spec.State {
 			case "skipped", "pending":
+				if spec.Failure.Message != "" {
+					t.skipped = append(t.skipped, spec.name()+": "+spec.Failure.Message)
+				}
 				continue
 			case "passed":
 				if isSpec {

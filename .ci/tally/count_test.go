@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -14,6 +15,9 @@ const tests = `{"Action":"run","Package":"a","Test":"TestOne"}
 {"Action":"output","Package":"a","Test":"TestOne/big","Output":"want 1\n"}
 {"Action":"fail","Package":"a","Test":"TestOne/big"}
 {"Action":"fail","Package":"a","Test":"TestOne"}
+{"Action":"output","Package":"a","Test":"TestTwo","Output":"=== RUN   TestTwo\n"}
+{"Action":"output","Package":"a","Test":"TestTwo","Output":"    a_test.go:7: no moon tonight\n"}
+{"Action":"output","Package":"a","Test":"TestTwo","Output":"--- SKIP: TestTwo (0.00s)\n"}
 {"Action":"skip","Package":"a","Test":"TestTwo"}
 {"Action":"fail","Package":"a"}
 {"Action":"pass","Package":"b","Test":"TestThree"}
@@ -22,8 +26,9 @@ not from a test
 {"Action":"fail","Package":"c"}
 `
 
-const specs = `[{"SuiteSucceeded":true,"SpecReports":[
- {"State":"passed","LeafNodeType":"BeforeSuite"},
+const specs = `[{"SuiteDescription":"scenarios","SuiteSucceeded":true,"SpecReports":[
+ {"State":"passed","LeafNodeType":"BeforeSuite","ReportEntries":[{"Name":"runtime","Value":{"Representation":"process"}}]},
+ {"State":"skipped","LeafNodeType":"It","LeafNodeText":"is paused","ContainerHierarchyTexts":["a member"],"Failure":{"Message":"no freezer"}},
  {"State":"passed","LeafNodeType":"It","LeafNodeLabels":["size:3"],"ContainerHierarchyLabels":[["engine"],["engine"]]},
  {"State":"timedout","LeafNodeType":"It","LeafNodeLabels":["engine"]},
  {"State":"skipped","LeafNodeType":"It","LeafNodeLabels":["engine"]}]},
@@ -38,6 +43,9 @@ func TestLeavesAndDeadPackagesAreCounted(t *testing.T) {
 	if got.passed != 2 || got.failed != 2 {
 		t.Errorf("got %d passed, %d failed, want 2 and 2", got.passed, got.failed)
 	}
+	if want := []string{"a TestTwo: a_test.go:7: no moon tonight"}; !slices.Equal(got.skipped, want) {
+		t.Errorf("got skipped %q, want %q", got.skipped, want)
+	}
 }
 
 func TestExecutedSpecsAreCountedOncePerLabel(t *testing.T) {
@@ -48,6 +56,12 @@ func TestExecutedSpecsAreCountedOncePerLabel(t *testing.T) {
 	// Failed: the spec that timed out, and the suite that failed without a spec.
 	if got.passed != 1 || got.failed != 2 || got.labels["engine"] != 2 || got.labels["size:3"] != 1 {
 		t.Errorf("got %+v, want 1 passed, 2 failed, engine 2, size:3 1", got)
+	}
+	if want := []string{"a member is paused: no freezer"}; !slices.Equal(got.skipped, want) {
+		t.Errorf("got skipped %q, want %q: a spec that was not chosen has no reason", got.skipped, want)
+	}
+	if want := []string{"scenarios on process"}; !slices.Equal(got.ran, want) {
+		t.Errorf("got ran %q, want %q", got.ran, want)
 	}
 }
 

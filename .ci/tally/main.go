@@ -2,8 +2,8 @@
 //
 //	tally follow FILE           reads `go test -json` from stdin, shows it to a person, keeps it in FILE
 //	tally beat NAME COMMAND…    runs a command and says so whenever it was silent for two seconds
-//	tally sum [-need LABEL] DIR counts DIR/*.jsonl (go test) and DIR/*.json (Ginkgo); fails if anything failed, if nothing
-//	                            ran, or if no spec with the label ran
+//	tally sum [-need LABEL] DIR counts DIR/*.jsonl (go test) and DIR/*.json (Ginkgo), and names what skipped itself; fails if
+//	                            anything failed, if nothing ran, or if no spec with the label ran
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -88,6 +89,12 @@ func sum(args []string) error {
 	}
 	if *need != "" {
 		fmt.Fprintf(os.Stdout, "%d specs labelled %q ran\n", total.labels[*need], *need)
+	}
+	for _, where := range total.ran {
+		fmt.Fprintf(os.Stdout, "ran %s\n", where)
+	}
+	for _, reason := range total.skipped {
+		fmt.Fprintf(os.Stdout, "skipped %s\n", strings.ReplaceAll(reason, "\n", " "))
 	}
 	// The counts are the last line of a run, so what is wrong with them is said before.
 	objection := total.object(*need)

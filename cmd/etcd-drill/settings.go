@@ -60,8 +60,8 @@ type hostFlags struct{ runtime, image, binary, version string }
 
 func (h *hostFlags) add(flags *pflag.FlagSet) {
 	h.addRuntime(flags)
-	flags.StringVar(&h.image, "image", os.Getenv(envImage), "etcd image to run (default: found, pulled or built; $"+envImage+")")
-	flags.StringVar(&h.binary, "binary", os.Getenv(envBinary), "etcd program to run as processes (default: built; $"+envBinary+")")
+	flags.StringVar(&h.image, "image", "", "etcd image to run (default: $"+envImage+", or found, pulled or built)")
+	flags.StringVar(&h.binary, "binary", "", "etcd program to run as plain processes (default: $"+envBinary+", or built)")
 	flags.StringVar(&h.version, "etcd-version", "", "etcd version to run (default: the newest that is pinned)")
 }
 
@@ -90,7 +90,7 @@ func (h *hostFlags) config(progress func(string)) (host.Config, error) {
 	return host.Config{
 		Choice: host.Choice(h.runtime), Image: h.image, Program: h.binary, Version: h.version,
 		CacheDir: cache, StateDir: state, Progress: progress,
-	}, nil
+	}.WithDefaults(os.Getenv(envImage), os.Getenv(envBinary)), nil
 }
 
 // specFlags say what to rehearse.

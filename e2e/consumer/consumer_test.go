@@ -16,7 +16,7 @@ import (
 	. "github.com/etcd-drill/etcd-drill/drill/matchers"
 	"github.com/etcd-drill/etcd-drill/faults"
 	"github.com/etcd-drill/etcd-drill/harness"
-	"github.com/etcd-drill/etcd-drill/harness/docker"
+	"github.com/etcd-drill/etcd-drill/harness/host"
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
@@ -66,16 +66,17 @@ var _ = Describe("a cluster restored from a snapshot of its survivor", func() {
 
 func open(ctx context.Context) *drill.Drill {
 	GinkgoHelper()
-	Expect(docker.DisableReaper()).To(Succeed())
-	runtime := must(docker.New(ctx, docker.Config{
-		Image: os.Getenv("ETCD_DRILL_IMAGE"), CacheDir: filepath.Join(must(os.UserCacheDir()), "etcd-drill"),
-	}))
+	temp, id := GinkgoT().TempDir(), harness.NewRunID()
+	state := filepath.Join(temp, "state")
+	runtime := must(host.Open(ctx, host.Config{
+		Choice:   host.Choice(os.Getenv("ETCD_DRILL_RUNTIME")),
+		CacheDir: filepath.Join(must(os.UserCacheDir()), "etcd-drill"), StateDir: state,
+	}.WithDefaults(os.Getenv("ETCD_DRILL_IMAGE"), os.Getenv("ETCD_DRILL_BINARY"))))
 	DeferCleanup(runtime.Close)
 	spec := drill.DefaultSpec()
 	spec.Keys, spec.Seed = 400, uint64(GinkgoRandomSeed())
-	temp, id := GinkgoT().TempDir(), harness.NewRunID()
 	d, err := drill.Open(ctx, spec, drill.Options{
-		Runtime: runtime, RunID: id, Folder: filepath.Join(temp, "drill"), StateDir: filepath.Join(temp, "state"),
+		Runtime: runtime, RunID: id, Folder: filepath.Join(temp, "drill"), StateDir: state,
 		Worker: recovery.Worker{Path: must(os.Executable()), Env: []string{asWorker + "=1"}},
 	})
 	DeferCleanup(func(ctx SpecContext) {

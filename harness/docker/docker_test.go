@@ -24,9 +24,7 @@ func open(cfg docker.Config) func(t *testing.T) harness.Runtime {
 		cfg.Image = os.Getenv("ETCD_DRILL_IMAGE")
 		cfg.Progress = func(line string) { t.Log(line) }
 		runtime, err := docker.New(t.Context(), cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
+		docker.NeedEngine(t, err)
 		t.Cleanup(func() {
 			if err := runtime.Close(); err != nil {
 				t.Error(err)

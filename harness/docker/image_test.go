@@ -250,12 +250,7 @@ func TestStallLimitCountsFromTheLastSignOfLife(t *testing.T) {
 func realEngine(t *testing.T, cacheDir string) *imageSearch {
 	t.Helper()
 	engine, err := connect(t.Context())
-	if errors.Is(err, ErrNoEngine) || errors.Is(err, ErrNotPermitted) {
-		t.Skipf("needs a container engine: %v", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	NeedEngine(t, err)
 	t.Cleanup(func() { _ = engine.Close() })
 	s := newImageSearch(engine, imageWish{cacheDir: cacheDir})
 	mark := strings.ToLower(rand.Text())

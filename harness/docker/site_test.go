@@ -22,9 +22,7 @@ func openSite(t *testing.T, cfg Config) (*site, string) {
 	t.Helper()
 	cfg.Image = os.Getenv("ETCD_DRILL_IMAGE")
 	runtime, err := New(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	NeedEngine(t, err)
 	t.Cleanup(func() { check(t, runtime.Close()) })
 	state := t.TempDir()
 	run, err := harness.NewRun(harness.RunConfig{StateDir: state, WorkDir: filepath.Join(t.TempDir(), "work")})

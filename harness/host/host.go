@@ -41,6 +41,21 @@ type Config struct {
 	Log      *slog.Logger
 }
 
+// WithDefaults fills in an image and a program that nobody asked for in so many words, such as those of an environment,
+// where the choice has a use for them and nothing else was asked for.
+func (c Config) WithDefaults(image, program string) Config {
+	if c.Image != "" || c.Program != "" {
+		return c
+	}
+	if c.Choice != Process {
+		c.Image = image
+	}
+	if c.Choice != Docker {
+		c.Program = program
+	}
+	return c
+}
+
 // Runtime is a harness.Runtime that can be closed and that looks for what a run has left.
 type Runtime interface {
 	harness.Runtime

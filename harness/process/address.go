@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // ErrNoLoopback says that this machine has no loopback address for members to listen on.
@@ -24,7 +26,10 @@ func takeSeat() (seat, error) {
 	for _, address := range []netip.Addr{anyLoopback(), netip.AddrFrom4([4]byte{127, 0, 0, 1})} {
 		taken, err := takePorts(address)
 		if err == nil {
-			return taken, nil
+			if err = reaches(taken.client); err == nil {
+				return taken, nil
+			}
+			err = errors.Join(err, taken.release())
 		}
 		reasons = append(reasons, err)
 	}
@@ -52,6 +57,19 @@ func takePorts(address netip.Addr) (seat, error) {
 		client: client, peer: peer,
 		release: func() error { return errors.Join(releaseClient(), releasePeer()) },
 	}, nil
+}
+
+// reaches returns nil if connections arrive at the address, at whose port nobody listens yet: a refusal is what is hoped for.
+// An address can be bound although its interface is down, and then nothing ever arrives there.
+func reaches(at netip.AddrPort) error {
+	conn, err := net.DialTimeout("tcp", at.String(), time.Second)
+	switch {
+	case err == nil:
+		return errors.Join(fmt.Errorf("somebody listens at %s, where a port was free", at), conn.Close())
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return nil
+	}
+	return err
 }
 
 // listeners are the addresses at which a member with these flags listens, by the name of the flag. Of a flag that is given

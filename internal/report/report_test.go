@@ -198,8 +198,8 @@ func TestTheSummaryTellsWhatIsLeft(t *testing.T) {
 	drills := []report.Report{intactDrill(), failedDrill(), damagedDrill()}
 	for want, left := range map[string]report.Left{
 		"1 of 3 intact, 1 damaged, 1 inconclusive in 1m52s; nothing left behind.": {},
-		"2 left (c1 n1), remove with etcd-drill clean.":                    {Names: []string{"c1", "n1"}},
-		"what is left is not known: no answer.":                            {Unchecked: "no answer"},
+		"2 left (c1 n1), remove with etcd-drill clean.":                           {Names: []string{"c1", "n1"}},
+		"what is left is not known: no answer.":                                   {Unchecked: "no answer"},
 	} {
 		s := report.NewSummary(drills, 112*time.Second, left)
 		got := render(t, func(w io.Writer) error { return report.WriteSummary(w, s) })
