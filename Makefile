@@ -2,7 +2,8 @@
 # make test        everything that must pass
 # make scenarios   every scenario, the long ones too
 #
-# ETCD_DRILL_RUNTIME=docker makes a missing engine a failure; auto (the default) takes what the host has.
+# ETCD_DRILL_RUNTIME=docker makes a missing engine a failure; process asks for none; auto (the default) takes what the host
+# has. Wherever an engine is used, a part of the scenarios runs on plain processes as well.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -62,11 +63,11 @@ bench-drill: build ## time a drill beside the recovery page typed by hand, in pa
 	@$(GO) run ./bench/pairs -drill $(DRILL) -load $(abspath $(BUILD))/load -runbook $(RUNBOOK) -pairs $(PAIRS)
 
 .PHONY: test
-test: fresh-reports vet unit conformance test-scenarios test-e2e ## everything that must pass
+test: fresh-reports vet unit conformance test-scenarios short-scenarios test-e2e ## everything that must pass
 	@$(TALLY) sum $(REPORTS)
 
 .PHONY: scenarios
-scenarios: fresh-reports all-scenarios ## every scenario, the long ones too
+scenarios: fresh-reports all-scenarios all-scenarios-on-processes ## every scenario, the long ones too, on every runtime of this host
 	@$(TALLY) sum $(REPORTS)
 
 .PHONY: fresh-reports
@@ -90,16 +91,32 @@ conformance: $(TALLY) ## the suite that every runtime must pass, on the runtimes
 		| $(TALLY) follow $(REPORTS)/conformance.jsonl
 
 .PHONY: test-scenarios
-test-scenarios: $(TALLY) ## scenarios of 1, 3 and 5 members and one of 7
+test-scenarios: $(TALLY) ## scenarios of 1, 3 and 5 members and one of 7; on an engine if there is one
 	@echo "scenarios"; mkdir -p $(REPORTS)
 	@$(TALLY) beat scenarios $(GINKGO) --procs=$(PROCS) --label-filter='!full' --timeout=30m --json-report=scenarios.json \
 		--junit-report=scenarios.xml ./scenarios
+
+# On plain processes as well, unless that is where the scenarios have just run: their report says on what they did.
+ON_PROCESSES = if grep -q '"Representation": *"docker"' $(REPORTS)/scenarios.json; then \
+	export ETCD_DRILL_RUNTIME=process; $(1); else echo "  they have just run on processes"; fi
+
+.PHONY: short-scenarios
+short-scenarios: $(TALLY) ## scenarios of 3 members on processes, if the others ran on an engine
+	@echo "scenarios on processes, the short set"; mkdir -p $(REPORTS)
+	@$(call ON_PROCESSES,$(TALLY) beat scenarios $(GINKGO) --procs=$(PROCS) --label-filter=short --timeout=15m \
+		--json-report=processes.json --junit-report=processes.xml ./scenarios)
 
 .PHONY: all-scenarios
 all-scenarios: $(TALLY)
 	@echo "all scenarios"; mkdir -p $(REPORTS)
 	@$(TALLY) beat scenarios $(GINKGO) --procs=$(PROCS) --keep-going --timeout=2h --json-report=scenarios.json \
 		--junit-report=scenarios.xml ./scenarios
+
+.PHONY: all-scenarios-on-processes
+all-scenarios-on-processes: $(TALLY)
+	@echo "all scenarios on processes"; mkdir -p $(REPORTS)
+	@$(call ON_PROCESSES,$(TALLY) beat scenarios $(GINKGO) --procs=$(PROCS) --keep-going --timeout=2h \
+		--json-report=processes.json --junit-report=processes.xml ./scenarios)
 
 .PHONY: test-e2e
 test-e2e: $(TALLY) ## sabotage, the command line, leaks

@@ -79,7 +79,7 @@ func reservations() []reserved {
 		},
 		{
 			prefixes: []string{module + "/harness/release"},
-			to:       []string{"harness/docker", "harness/process", "cmd/etcd-drill", "scenarios", "e2e"},
+			to:       []string{"harness/docker", "harness/process", "internal/doctor", "cmd/etcd-drill", "scenarios", "e2e"},
 		},
 	}
 }

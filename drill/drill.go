@@ -110,7 +110,11 @@ func Open(ctx context.Context, spec Spec, opts Options) (d *Drill, err error) {
 	if err := d.openFolder(); err != nil {
 		return nil, fmt.Errorf("open drill: %w", err)
 	}
-	if err := checkSpace(opts.Folder, spec); err != nil {
+	abilities, err := opts.Runtime.Abilities(ctx)
+	if err == nil {
+		err = checkRoom(opts.Folder, spec, abilities.Local)
+	}
+	if err != nil {
 		return d, fmt.Errorf("open drill: %w", err)
 	}
 	d.run, err = harness.NewRun(harness.RunConfig{

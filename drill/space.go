@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/shirou/gopsutil/v4/mem"
 	"golang.org/x/sys/unix"
 )
 
-// ErrNoSpace marks a folder whose file system is too small for the drill.
+// ErrNoSpace marks a file system, or a machine, that is too small for the drill.
 var ErrNoSpace = errors.New("too little free space")
 
 // What a member of one generation takes beside its data: etcd allocates a segment of the write-ahead log in full, and the
@@ -33,18 +34,63 @@ func (s Spec) needBytes() uint64 {
 	return disks + sources
 }
 
-// checkSpace returns an error that wraps ErrNoSpace, with the figures and the way out, before anything is started that
-// would end in the middle for want of space.
-func checkSpace(dir string, spec Spec) error {
+// A member's process, and the harness with its workers, at the peak of a drill of small values: measured with the default
+// drill, and rounded up.
+const (
+	memberBytes  = 192 << 20
+	harnessBytes = 256 << 20
+)
+
+// needMemoryBytes estimates from above what a drill's processes take: the members, one old member beside the new ones, and
+// what the load puts into each of them.
+func (s Spec) needMemoryBytes() uint64 {
+	processes, data := uint64(s.Members)+1, uint64(s.Keys)*uint64(s.ValueBytes)*dataFactor
+	return harnessBytes + processes*(memberBytes+data)
+}
+
+// Room is what a drill takes and what there is for it.
+type Room struct {
+	DiskFreeBytes, DiskNeedBytes     uint64 // in the folder of drills
+	MemoryFreeBytes, MemoryNeedBytes uint64 // of this machine
+}
+
+// MeasureRoom measures this machine, and the file system of a folder that is there, for a drill that follows the spec.
+func MeasureRoom(dir string, spec Spec) (Room, error) {
 	var stat unix.Statfs_t
 	if err := unix.Statfs(dir, &stat); err != nil {
-		return fmt.Errorf("measure free space of %s: %w", dir, err)
+		return Room{}, fmt.Errorf("measure free space of %s: %w", dir, err)
 	}
-	free, need := stat.Bavail*uint64(stat.Bsize), spec.needBytes()
-	if free >= need {
-		return nil
+	memory, err := mem.VirtualMemory()
+	if err != nil {
+		return Room{}, fmt.Errorf("measure free memory: %w", err)
 	}
-	return fmt.Errorf("%w: %s has %d MiB free, a drill of %d members and %d keys of %d bytes needs up to %d MiB; "+
-		"free some, name a folder on another file system with --out, or rehearse with fewer --members or --keys",
-		ErrNoSpace, dir, free>>20, spec.Members, spec.Keys, spec.ValueBytes, need>>20)
+	return Room{
+		DiskFreeBytes: stat.Bavail * uint64(stat.Bsize), DiskNeedBytes: spec.needBytes(),
+		MemoryFreeBytes: memory.Available, MemoryNeedBytes: spec.needMemoryBytes(),
+	}, nil
+}
+
+// checkRoom returns an error that wraps ErrNoSpace, with the figures and the way out, before anything is started that would
+// end in the middle for want of space, or of memory where members run on this machine.
+func checkRoom(dir string, spec Spec, local bool) error {
+	room, err := MeasureRoom(dir, spec)
+	if err != nil {
+		return err
+	}
+	return room.check(dir, spec, local)
+}
+
+func (r Room) check(dir string, spec Spec, local bool) error {
+	size := fmt.Sprintf("a drill of %d members and %d keys of %d bytes needs up to", spec.Members, spec.Keys, spec.ValueBytes)
+	if r.DiskFreeBytes < r.DiskNeedBytes {
+		return fmt.Errorf("%w: %s has %d MiB free, %s %d MiB; "+
+			"free some, name a folder on another file system with --out, or rehearse with fewer --members or --keys",
+			ErrNoSpace, dir, r.DiskFreeBytes>>20, size, r.DiskNeedBytes>>20)
+	}
+	if local && r.MemoryFreeBytes < r.MemoryNeedBytes {
+		return fmt.Errorf("%w: this machine has %d MiB of memory free, %s %d MiB; "+
+			"free some, or rehearse with fewer --members or --keys",
+			ErrNoSpace, r.MemoryFreeBytes>>20, size, r.MemoryNeedBytes>>20)
+	}
+	return nil
 }

@@ -25,7 +25,7 @@ func TestSpaceGrowsWithMembersAndData(t *testing.T) {
 func TestTooLittleSpaceIsSaidBeforehand(t *testing.T) {
 	dir, spec := t.TempDir(), DefaultSpec()
 	spec.Keys, spec.ValueBytes = 1<<30, 1<<20 // a petabyte
-	err := checkSpace(dir, spec)
+	err := checkRoom(dir, spec, false)
 	if !errors.Is(err, ErrNoSpace) {
 		t.Fatalf("got %v", err)
 	}
@@ -34,13 +34,30 @@ func TestTooLittleSpaceIsSaidBeforehand(t *testing.T) {
 			t.Errorf("%q does not say %q", err, part)
 		}
 	}
-	if err := checkSpace(dir, Spec{Members: 0}); err != nil {
+	if err := checkRoom(dir, Spec{Members: 0}, false); err != nil {
 		t.Errorf("nothing needs no space: %v", err)
 	}
 }
 
 func TestSpaceOfAMissingFolderIsAnError(t *testing.T) {
-	if err := checkSpace(t.TempDir()+"/none", DefaultSpec()); err == nil || errors.Is(err, ErrNoSpace) {
+	if err := checkRoom(t.TempDir()+"/none", DefaultSpec(), false); err == nil || errors.Is(err, ErrNoSpace) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestTooLittleMemoryIsSaidWhereMembersTakeIt(t *testing.T) {
+	spec := DefaultSpec()
+	room := Room{DiskFreeBytes: spec.needBytes(), DiskNeedBytes: spec.needBytes(), MemoryNeedBytes: spec.needMemoryBytes()}
+	room.MemoryFreeBytes = room.MemoryNeedBytes - 1
+	if err := room.check("dir", spec, false); err != nil {
+		t.Errorf("members on an engine take the memory of a machine that may be another: %v", err)
+	}
+	err := room.check("dir", spec, true)
+	if !errors.Is(err, ErrNoSpace) || !strings.Contains(err.Error(), "MiB of memory free") || !strings.Contains(err.Error(), "--members") {
+		t.Errorf("got %v", err)
+	}
+	room.MemoryFreeBytes++
+	if err := room.check("dir", spec, true); err != nil {
+		t.Error(err)
 	}
 }

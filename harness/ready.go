@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,7 +106,8 @@ func (m *Member) watchExit(ctx context.Context, cancel context.CancelCauseFunc) 
 	cancel(fmt.Errorf("%s ended with code %d; it printed last:\n%s", m.Name(), exit.Code, m.LastLines(ctx, 5)))
 }
 
-// LastLines returns the end of the member's log for an error message; if that cannot be read it says why.
+// LastLines returns the end of the member's log for an error message, without the traces that follow a panic; if it cannot be
+// read it says why.
 func (m *Member) LastLines(ctx context.Context, n int) string {
 	logs, err := m.Logs(ctx)
 	if err != nil {
@@ -116,6 +118,20 @@ func (m *Member) LastLines(ctx context.Context, n int) string {
 	if err != nil {
 		return fmt.Sprintf("(read log: %v)", err)
 	}
-	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
+	lines := beforeTrace(strings.Split(strings.TrimRight(string(text), "\n"), "\n"))
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// beforeTrace cuts the lines off behind the last one with which a Go program gives up (runtime/panic.go, printpanics and
+// fatal): what follows are the traces of its goroutines. Where etcd logs again behind it, another start has been since.
+func beforeTrace(lines []string) []string {
+	for i, line := range slices.Backward(lines) {
+		if strings.HasPrefix(line, "{") {
+			return lines
+		}
+		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+			return lines[:i+1]
+		}
+	}
+	return lines
 }

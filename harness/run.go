@@ -190,6 +190,17 @@ func DeadRuns(stateDir string) ([]*DeadRun, error) {
 	return dead, nil
 }
 
+// DeadIDs names the runs in this state directory whose process is gone, and leaves them as they are.
+func DeadIDs(stateDir string) ([]string, error) {
+	dead, err := DeadRuns(stateDir)
+	ids := []string{}
+	for _, run := range dead {
+		ids = append(ids, run.ID)
+		err = errors.Join(err, run.Release())
+	}
+	return ids, err
+}
+
 func openDead(path string) (*DeadRun, error) {
 	record, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

@@ -125,6 +125,8 @@ type Prepared struct {
 // Abilities tells what a runtime can do to a node; nil means that it can, an error wrapping ErrUnsupported says why not.
 type Abilities struct {
 	Freeze error
+	// Local is set if members are known to take the memory of this machine.
+	Local bool
 }
 
 // Signal is what can be done to a running node.

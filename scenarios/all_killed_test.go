@@ -45,7 +45,7 @@ var _ = Describe("all killed", Label("etcd", "disaster:all-killed"), func() {
 			Expect(verdict.Loss.Writes).To(BeNumerically(">=", 100), "an early snapshot costs what was written after it")
 		},
 		Entry("1 member", Label("size:1"), SpecTimeout(2*time.Minute), 1),
-		Entry("3 members", Label("size:3"), SpecTimeout(3*time.Minute), 3),
+		Entry("3 members", Label("size:3", "short"), SpecTimeout(3*time.Minute), 3),
 		Entry("5 members", Label("size:5"), SpecTimeout(5*time.Minute), 5),
 		Entry("7 members", Label("size:7", "full"), SpecTimeout(8*time.Minute), 7),
 	)
@@ -83,7 +83,7 @@ var _ = Describe("all killed", Label("etcd", "disaster:all-killed"), func() {
 			Expect(verdict.Loss.Writes).To(BeNumerically(">", 0), "a killed member has not flushed everything")
 		},
 		Entry("1 member", Label("size:1"), SpecTimeout(2*time.Minute), 1),
-		Entry("3 members", Label("size:3"), SpecTimeout(3*time.Minute), 3),
+		Entry("3 members", Label("size:3", "short"), SpecTimeout(3*time.Minute), 3),
 		Entry("5 members", Label("size:5"), SpecTimeout(5*time.Minute), 5),
 		Entry("7 members", Label("size:7", "full"), SpecTimeout(8*time.Minute), 7),
 	)

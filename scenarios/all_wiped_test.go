@@ -46,6 +46,6 @@ var _ = Describe("all wiped", Label("etcd", "disaster:all-wiped"), func() {
 			Expect(verdict.Loss.Writes).To(BeNumerically(">=", 100), "an early snapshot costs what was written after it")
 		},
 		Entry("1 member", Label("size:1"), SpecTimeout(2*time.Minute), 1),
-		Entry("3 members", Label("size:3"), SpecTimeout(3*time.Minute), 3),
+		Entry("3 members", Label("size:3", "short"), SpecTimeout(3*time.Minute), 3),
 	)
 })

@@ -41,7 +41,7 @@ var _ = Describe("quorum killed", Label("etcd", "disaster:quorum-killed"), func(
 			Expect(verdict).To(BeIntact())
 			Expect(verdict.Tally.Unknown).To(BeNumerically(">", 0), "the disaster met no call in flight")
 		},
-		Entry("3 members lose 2", Label("size:3"), SpecTimeout(3*time.Minute), 3),
+		Entry("3 members lose 2", Label("size:3", "short"), SpecTimeout(3*time.Minute), 3),
 		Entry("5 members lose 3", Label("size:5"), SpecTimeout(5*time.Minute), 5),
 		Entry("7 members lose 4", Label("size:7"), SpecTimeout(8*time.Minute), 7),
 	)
@@ -73,7 +73,7 @@ var _ = Describe("quorum killed", Label("etcd", "disaster:quorum-killed"), func(
 			Expect(verdict).To(BeIntact())
 			Expect(verdict.Tally.Unknown).To(BeNumerically(">", 0), "the disaster met no call in flight")
 		},
-		Entry("3 members lose 2", Label("size:3"), SpecTimeout(3*time.Minute), 3),
+		Entry("3 members lose 2", Label("size:3", "short"), SpecTimeout(3*time.Minute), 3),
 		Entry("5 members lose 3", Label("size:5"), SpecTimeout(5*time.Minute), 5),
 		Entry("7 members lose 4", Label("size:7", "full"), SpecTimeout(8*time.Minute), 7),
 	)

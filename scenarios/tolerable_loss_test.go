@@ -35,7 +35,7 @@ var _ = Describe("tolerable loss", Label("etcd", "disaster:tolerable-loss"), fun
 			Expect(verdict.Tally.Unknown).To(BeNumerically(">", 0), "the disaster met no call in flight")
 			Expect(verdict.Loss.Writes).To(BeZero())
 		},
-		Entry("3 members lose 1", Label("size:3"), SpecTimeout(3*time.Minute), 3),
+		Entry("3 members lose 1", Label("size:3", "short"), SpecTimeout(3*time.Minute), 3),
 		Entry("5 members lose 2", Label("size:5"), SpecTimeout(4*time.Minute), 5),
 		Entry("7 members lose 3", Label("size:7", "full"), SpecTimeout(6*time.Minute), 7),
 	)

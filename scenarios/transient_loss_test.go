@@ -35,9 +35,9 @@ var _ = Describe("transient loss", Label("etcd", "disaster:transient-loss"), fun
 			Expect(verdict.Tally.Unknown).To(BeNumerically(">", 0), "the disaster met no call in flight")
 			Expect(verdict.Loss.Writes).To(BeZero())
 		},
-		Entry("2 of 3 members stopped and started again", Label("size:3", "via:restart"), SpecTimeout(3*time.Minute),
+		Entry("2 of 3 members stopped and started again", Label("size:3", "short", "via:restart"), SpecTimeout(3*time.Minute),
 			faults.Stop(faults.Quorum)),
-		Entry("2 of 3 members frozen and thawed", Label("size:3", "via:thaw"), SpecTimeout(3*time.Minute),
+		Entry("2 of 3 members frozen and thawed", Label("size:3", "short", "via:thaw"), SpecTimeout(3*time.Minute),
 			faults.Pause(faults.Quorum)),
 	)
 })

@@ -69,12 +69,13 @@ func TestSumFailsUnlessSomethingPassedAndNothingFailed(t *testing.T) {
 	passed := strings.ReplaceAll(specs, `"timedout"`, `"passed"`)
 	passed = strings.ReplaceAll(passed, `"SuiteSucceeded":false`, `"SuiteSucceeded":true`)
 	for name, c := range map[string]struct {
-		content, label, want string
+		content, label, on, want string
 	}{
-		"good":     {passed, "engine", ""},
-		"no label": {passed, "netem", `no spec with the label "netem" ran`},
-		"failed":   {specs, "engine", "there are failures"},
-		"empty":    {"[]", "", "nothing ran"},
+		"good":       {passed, "engine", "process", ""},
+		"no label":   {passed, "netem", "", `no spec with the label "netem" ran`},
+		"no runtime": {passed, "", "process,docker", "no suite ran on the runtime docker"},
+		"failed":     {specs, "engine", "", "there are failures"},
+		"empty":      {"[]", "", "", "nothing ran"},
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "suite.json"), []byte(c.content), 0o600); err != nil {
@@ -85,13 +86,13 @@ func TestSumFailsUnlessSomethingPassedAndNothingFailed(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := ""
-		if objection := total.object(c.label); objection != nil {
+		if objection := total.object(c.label, strings.FieldsFunc(c.on, func(r rune) bool { return r == ',' })); objection != nil {
 			got = objection.Error()
 		}
 		if got != c.want {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
-		if failed := sum([]string{"-need", c.label, dir}) != nil; failed != (c.want != "") {
+		if failed := sum([]string{"-need", c.label, "-on", c.on, dir}) != nil; failed != (c.want != "") {
 			t.Errorf("%s: sum failed is %t", name, failed)
 		}
 	}

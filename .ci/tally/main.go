@@ -2,8 +2,8 @@
 //
 //	tally follow FILE           reads `go test -json` from stdin, shows it to a person, keeps it in FILE
 //	tally beat NAME COMMAND…    runs a command and says so whenever it was silent for two seconds
-//	tally sum [-need LABEL] DIR counts DIR/*.jsonl (go test) and DIR/*.json (Ginkgo), and names what skipped itself; fails if
-//	                            anything failed, if nothing ran, or if no spec with the label ran
+//	tally sum [-need LABEL] [-on RUNTIME,…] DIR counts DIR/*.jsonl (go test) and DIR/*.json (Ginkgo), and names what skipped itself; fails if
+//	                            anything failed, if nothing ran, if no spec with the label ran, or no suite on a runtime
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -40,7 +41,7 @@ func run(args []string) error {
 	case len(args) >= 2 && args[0] == "sum":
 		return sum(args[1:])
 	default:
-		return errors.New("usage: follow FILE | beat NAME COMMAND… | sum [-need LABEL] DIR")
+		return errors.New("usage: follow FILE | beat NAME COMMAND… | sum [-need LABEL] [-on RUNTIME,…] DIR")
 	}
 }
 
@@ -77,6 +78,7 @@ func beat(name string, command []string) error {
 func sum(args []string) error {
 	flags := flag.NewFlagSet("sum", flag.ContinueOnError)
 	need := flags.String("need", "", "fail unless a spec with this label ran")
+	on := flags.String("on", "", "fail unless a suite ran on each of these runtimes")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -97,7 +99,7 @@ func sum(args []string) error {
 		fmt.Fprintf(os.Stdout, "skipped %s\n", strings.ReplaceAll(reason, "\n", " "))
 	}
 	// The counts are the last line of a run, so what is wrong with them is said before.
-	objection := total.object(*need)
+	objection := total.object(*need, strings.FieldsFunc(*on, func(r rune) bool { return r == ',' }))
 	if objection != nil {
 		fmt.Fprintf(os.Stdout, "not passed: %v\n", objection)
 	}
@@ -112,7 +114,12 @@ func sum(args []string) error {
 var errSaid = errors.New("the counts are not those of a passed run")
 
 // object says why the counts are not those of a run that passed.
-func (t tally) object(need string) error {
+func (t tally) object(need string, on []string) error {
+	for _, runtime := range on {
+		if !slices.ContainsFunc(t.ran, func(ran string) bool { return strings.HasSuffix(ran, " on "+runtime) }) {
+			return fmt.Errorf("no suite ran on the runtime %s", runtime)
+		}
+	}
 	switch {
 	case t.failed > 0:
 		return errors.New("there are failures")

@@ -165,11 +165,14 @@ func (r *runCommand) rehearse(ctx context.Context, spec drill.Spec, at place, ri
 	})
 }
 
+// drillsDir is where drills keep their folders if nobody names another place.
+const drillsDir = ".drill"
+
 // folder is where the drill's evidence goes: --out itself for a single drill.
 func (r *runCommand) folder(id string, at place) string {
 	switch {
 	case r.out == "":
-		return filepath.Join(".drill", id)
+		return filepath.Join(drillsDir, id)
 	case at.of == 1:
 		return r.out
 	}

@@ -79,7 +79,7 @@ type Chosen struct {
 
 // Open opens the runtime that was chosen. A runtime that was asked for by name is the only one tried. The caller closes it.
 func Open(ctx context.Context, cfg Config) (Chosen, error) {
-	choice, err := cfg.choice()
+	choice, err := cfg.Settled()
 	if err != nil {
 		return Chosen{}, err
 	}
@@ -100,8 +100,9 @@ func Open(ctx context.Context, cfg Config) (Chosen, error) {
 	return Chosen{Runtime: runtime, Why: "process, since " + reason(err) + "; --runtime docker insists"}, failure
 }
 
-// choice settles Auto where another setting decides it, and refuses settings that exclude each other.
-func (c Config) choice() (Choice, error) {
+// Settled returns the choice: Auto only where no other setting decides the matter. Settings that exclude each other are an
+// error wrapping ErrChoice.
+func (c Config) Settled() (Choice, error) {
 	choice := c.Choice
 	if choice == "" {
 		choice = Auto

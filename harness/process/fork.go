@@ -10,14 +10,13 @@ import (
 )
 
 // forker starts processes from one thread that does nothing else. A parent-death signal comes when the *thread* that forked
-// ends (prctl(2), PR_SET_PDEATHSIG), and Go ends threads as it likes; this one stays until stop, and whatever it has started
-// and is still there dies then.
+// ends (prctl(2), PR_SET_PDEATHSIG), and Go ends threads as it likes; this one stays until stop or the end of this process.
 type forker struct{ jobs chan func() }
 
 func newForker() *forker {
 	f := &forker{jobs: make(chan func())}
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
+		runtime.LockOSThread() // and never unlocked: nobody else may end this thread
 		for job := range f.jobs {
 			job()
 		}

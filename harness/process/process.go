@@ -102,7 +102,7 @@ func (r *Runtime) prepare(ctx context.Context) (string, harness.Prepared, error)
 
 // Abilities tells that every process can be frozen: SIGSTOP needs no engine.
 func (r *Runtime) Abilities(context.Context) (harness.Abilities, error) {
-	return harness.Abilities{}, nil
+	return harness.Abilities{Local: true}, nil
 }
 
 // Open makes the folders of a run's members. Nothing outside the run's work folder is made before a node starts.

@@ -1,6 +1,7 @@
 package process_test
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -37,3 +38,17 @@ func runtimeWith(t *testing.T, cfg process.Config) *process.Runtime {
 }
 
 func TestProcesses(t *testing.T) { runtimetest.Run(t, open) }
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func listen(t *testing.T, address string) net.Listener {
+	t.Helper()
+	listener, err := net.Listen("tcp", address)
+	check(t, err)
+	return listener
+}
