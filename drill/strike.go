@@ -41,6 +41,9 @@ func (d *Drill) Strike(ctx context.Context, cluster *harness.Cluster, fault faul
 		}
 	}
 	text := fmt.Sprintf("quorum lost, proved for %s", outage.Proof.Observed().Round(time.Millisecond))
+	if len(outage.Survivors) == 0 {
+		text = "quorum lost, nobody answers"
+	}
 	if !outage.LostQuorum() {
 		text = "quorum kept: " + outage.Proof.Reason
 	}

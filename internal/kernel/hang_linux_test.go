@@ -31,8 +31,12 @@ func TestAProcessThatDoesNotAnswerProvesNothing(t *testing.T) {
 		"endless":    {testProber(t, "endless"), "time is up"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeoutCause(t.Context(), 2*time.Second, errors.New("time is up"))
-			defer cancel()
+			ctx := t.Context()
+			if name == "endless" {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeoutCause(ctx, time.Second, errors.New("time is up"))
+				defer cancel()
+			}
 			assertUntried(t, c.prober.Try(ctx), c.want)
 		})
 	}
@@ -106,7 +110,7 @@ type testPipe struct {
 	write *os.File // keeps the end away until all have opened it
 }
 
-const pipePatience = 5 * time.Second
+const pipePatience = 30 * time.Second
 
 func openPipe(t *testing.T) *testPipe {
 	t.Helper()

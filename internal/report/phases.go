@@ -60,7 +60,9 @@ func (r Report) disasterLine() string {
 		text += "; " + strings.Join(o.Survivors, " ") + " untouched"
 	}
 	note := "quorum loss not proved: " + o.Reason
-	if o.QuorumLost {
+	if o.QuorumLost && len(o.Survivors) == 0 && o.Fault != "pause" {
+		note = "exits seen, ports refuse" // which needs no time to be proved
+	} else if o.QuorumLost {
 		note = "proved for " + seconds(o.Observed)
 	} else if o.Reason == "" {
 		note = "quorum loss not proved"
