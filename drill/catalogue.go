@@ -17,7 +17,7 @@ type Listing struct {
 
 // Group is one kind of thing in a Listing.
 type Group struct {
-	Title string `json:"title"` // "faults", "routes" or "scenarios"
+	Title string `json:"title"` // "runtimes", "faults", "routes" or "scenarios"
 	Items []Item `json:"items"`
 }
 
@@ -37,6 +37,10 @@ var scenarios []byte
 // Catalogue lists everything, as if all of it were supported.
 func Catalogue() Listing {
 	listing := Listing{Groups: []Group{
+		{Title: groupRuntimes, Items: []Item{
+			{Name: "docker", Text: "members are containers of an engine that speaks Docker's API"},
+			{Name: "process", Text: "members are plain processes of this machine"},
+		}},
 		{Title: "faults", Items: []Item{
 			{Name: "kill", Text: "SIGKILL; data stays, what was not flushed is only in the write-ahead log"},
 			{Name: "pause", Text: "freeze; connections stay open and nothing answers"},
@@ -54,13 +58,26 @@ func Catalogue() Listing {
 	if err := json.Unmarshal(scenarios, &known); err != nil {
 		panic("the embedded scenarios.json is not JSON: " + err.Error()) // a build of this program that no test has seen
 	}
-	listing.Groups[2].Items = known
+	listing.Groups[len(listing.Groups)-1].Items = known
 	for _, group := range listing.Groups {
 		for i := range group.Items {
 			group.Items[i].Supported = true
 		}
 	}
 	return listing
+}
+
+const groupRuntimes = "runtimes"
+
+// Absent marks the runtimes that are not on this host, each with the reason that stands under its name.
+func (l Listing) Absent(reasons map[string]error) {
+	for _, group := range l.Groups {
+		for i, item := range group.Items {
+			if reason := reasons[item.Name]; group.Title == groupRuntimes && reason != nil {
+				group.Items[i].Supported, group.Items[i].Reason = false, reason.Error()
+			}
+		}
+	}
 }
 
 // Apply marks what these abilities do not allow, with the reason.
@@ -77,9 +94,12 @@ func (l Listing) Apply(abilities harness.Abilities) {
 	}
 }
 
-// Unsupported marks everything as not supported for this reason.
+// Unsupported marks everything but the runtimes as not supported for this reason.
 func (l Listing) Unsupported(reason error) {
 	for _, group := range l.Groups {
+		if group.Title == groupRuntimes {
+			continue
+		}
 		for i := range group.Items {
 			group.Items[i].Supported, group.Items[i].Reason = false, reason.Error()
 		}

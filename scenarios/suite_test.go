@@ -63,7 +63,8 @@ var _ = SynchronizedBeforeSuite(func(ctx SpecContext) []byte {
 	prepared := must(runtime.Prepare(ctx)) // an etcd that must be built first is not built in the time of a spec
 	GinkgoWriter.Printf("etcd: %+v; folder %s\n", prepared, root)
 	AddReportEntry("runtime", runtime.Name()) // what the tally of all suites reads
-	shared := base{Root: root, Choice: host.Choice(runtime.Name()), Worker: must(gexec.Build("github.com/etcd-drill/etcd-drill/cmd/etcd-drill", "-trimpath"))}
+	shared := base{Root: root, Choice: host.Choice(runtime.Name())}
+	shared.Worker = must(gexec.Build("github.com/etcd-drill/etcd-drill/cmd/etcd-drill", "-trimpath"))
 	for _, dir := range []string{shared.state(), shared.drills(), shared.runs()} {
 		Expect(os.Mkdir(dir, 0o700)).To(Succeed())
 	}

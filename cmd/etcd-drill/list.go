@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/etcd-drill/etcd-drill/drill"
+	"github.com/etcd-drill/etcd-drill/harness/host"
 )
 
 func newList() *cobra.Command {
@@ -22,18 +24,10 @@ func newList() *cobra.Command {
 		Example: "  etcd-drill list\n  etcd-drill list -w json",
 		Args:    noArgs,
 		PreRunE: out.check,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			catalogue := drill.Catalogue()
-			runtime, err := where.open(cmd.Context(), func(string) {})
-			if err != nil {
-				catalogue.Unsupported(err)
-			} else {
-				defer func() { err = errors.Join(err, runtime.Close()) }()
-				abilities, failure := runtime.Abilities(cmd.Context())
-				if failure != nil {
-					return failure
-				}
-				catalogue.Apply(abilities)
+			if err := where.apply(cmd.Context(), catalogue); err != nil {
+				return err
 			}
 			if out.json() {
 				return writeJSON(os.Stdout, catalogue)
@@ -45,6 +39,36 @@ func newList() *cobra.Command {
 	where.addRuntime(cmd.Flags())
 	out.add(cmd.Flags())
 	return cmd
+}
+
+// apply marks what this host, and the runtime that was chosen, cannot do.
+func (h *hostFlags) apply(ctx context.Context, catalogue drill.Listing) (err error) {
+	cfg, err := h.config(nil)
+	if err != nil {
+		return err
+	}
+	here, absent, err := host.All(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	for _, runtime := range here {
+		defer func() { err = errors.Join(err, runtime.Close()) }()
+	}
+	catalogue.Absent(absent)
+	chosen, err := host.Open(ctx, cfg)
+	if errors.Is(err, host.ErrChoice) {
+		return err
+	}
+	if err != nil {
+		catalogue.Unsupported(err)
+		return nil
+	}
+	defer func() { err = errors.Join(err, chosen.Close()) }()
+	abilities, err := chosen.Abilities(ctx)
+	if err == nil {
+		catalogue.Apply(abilities)
+	}
+	return err
 }
 
 func showCatalogue(c drill.Listing) error {

@@ -160,7 +160,7 @@ func All(ctx context.Context, cfg Config) (here []Runtime, absent map[string]err
 	engine, err := openDocker(ctx, cfg)
 	if err != nil {
 		absent[string(Docker)] = err
-		return here, absent, nil
+		return here, absent, nil //nolint:nilerr // that an engine is absent is an answer
 	}
 	return append(here, engine), absent, nil
 }

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -21,12 +22,12 @@ type seat struct {
 }
 
 // takeSeat takes a random address of 127.0.0.0/8 where the system has them all, and 127.0.0.1 elsewhere.
-func takeSeat() (seat, error) {
+func takeSeat(ctx context.Context) (seat, error) {
 	var reasons []error
 	for _, address := range []netip.Addr{anyLoopback(), netip.AddrFrom4([4]byte{127, 0, 0, 1})} {
 		taken, err := takePorts(address)
 		if err == nil {
-			if err = reaches(taken.client); err == nil {
+			if err = reaches(ctx, taken.client); err == nil {
 				return taken, nil
 			}
 			err = errors.Join(err, taken.release())
@@ -61,8 +62,9 @@ func takePorts(address netip.Addr) (seat, error) {
 
 // reaches returns nil if connections arrive at the address, at whose port nobody listens yet: a refusal is what is hoped for.
 // An address can be bound although its interface is down, and then nothing ever arrives there.
-func reaches(at netip.AddrPort) error {
-	conn, err := net.DialTimeout("tcp", at.String(), time.Second)
+func reaches(ctx context.Context, at netip.AddrPort) error {
+	dialer := net.Dialer{Timeout: time.Second}
+	conn, err := dialer.DialContext(ctx, "tcp", at.String())
 	switch {
 	case err == nil:
 		return errors.Join(fmt.Errorf("somebody listens at %s, where a port was free", at), conn.Close())
@@ -91,13 +93,13 @@ const (
 )
 
 // requireFree returns an error if somebody listens where a member is about to. etcd would say so itself, in its log.
-func requireFree(urls map[string]string) error {
+func requireFree(ctx context.Context, urls map[string]string) error {
 	for flag, url := range urls {
 		_, address, found := strings.Cut(url, "://")
 		if !found {
 			continue // etcd refuses it, with its own words
 		}
-		listener, err := net.Listen("tcp", address)
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 		if err == nil {
 			err = listener.Close()
 		}

@@ -40,7 +40,7 @@ func TestSeatsAreApartAndTheirPortsStayTaken(t *testing.T) {
 
 func taken(t *testing.T) seat {
 	t.Helper()
-	taken, err := takeSeat()
+	taken, err := takeSeat(t.Context())
 	check(t, err)
 	t.Cleanup(func() { check(t, taken.release()) })
 	return taken
@@ -51,12 +51,12 @@ func TestTakenPortIsNamedWithItsFlag(t *testing.T) {
 	check(t, err)
 	defer listener.Close() //nolint:errcheck // nothing is lost by closing
 	at := listener.Addr().String()
-	err = requireFree(listeners([]string{"--name=m1", "--listen-peer-urls=http://" + at}))
+	err = requireFree(t.Context(), listeners([]string{"--name=m1", "--listen-peer-urls=http://" + at}))
 	if err == nil || !strings.Contains(err.Error(), "--listen-peer-urls") || !strings.Contains(err.Error(), at) {
 		t.Errorf("got %v", err)
 	}
 	check(t, listener.Close())
-	check(t, requireFree(listeners([]string{"--listen-peer-urls=http://" + at, "--listen-client-urls=nonsense"})))
+	check(t, requireFree(t.Context(), listeners([]string{"--listen-peer-urls=http://" + at, "--listen-client-urls=nonsense"})))
 }
 
 func TestTheLastOfAFlagCounts(t *testing.T) {
@@ -74,7 +74,7 @@ func TestSomebodyAtASeatIsNoticed(t *testing.T) {
 	defer listener.Close() //nolint:errcheck // nothing is lost by closing
 	at, err := netip.ParseAddrPort(listener.Addr().String())
 	check(t, err)
-	if err := reaches(at); err == nil || !strings.Contains(err.Error(), "somebody listens") {
+	if err := reaches(t.Context(), at); err == nil || !strings.Contains(err.Error(), "somebody listens") {
 		t.Errorf("got %v", err)
 	}
 	if _, _, err := hold(netip.MustParseAddr("192.0.2.1")); err == nil || errors.Is(err, ErrNoLoopback) {

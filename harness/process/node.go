@@ -52,14 +52,14 @@ func (n *node) name() string { return processName(n.site.run.ID(), n.spec.Name) 
 func (n *node) logPath() string { return filepath.Join(n.site.logs(), n.spec.Name+".log") }
 
 // Start starts the program in the folder of the node's disk. A port that somebody else listens on is an error.
-func (n *node) Start(context.Context) error {
-	if err := n.start(); err != nil {
+func (n *node) Start(ctx context.Context) error {
+	if err := n.start(ctx); err != nil {
 		return fmt.Errorf("start node %s: %w", n.spec.Name, err)
 	}
 	return nil
 }
 
-func (n *node) start() (err error) {
+func (n *node) start(ctx context.Context) (err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if err := n.site.enter(); err != nil {
@@ -69,7 +69,7 @@ func (n *node) start() (err error) {
 	if n.life != nil && n.life.running() {
 		return errors.New("it is running")
 	}
-	if err := requireFree(listeners(n.spec.Args)); err != nil {
+	if err := requireFree(ctx, listeners(n.spec.Args)); err != nil {
 		return err
 	}
 	if err := n.site.run.Note("process", n.name()); err != nil {

@@ -78,7 +78,7 @@ func (s *site) Place(name string) (harness.Place, error) {
 	taken, known := s.seats[name]
 	if !known {
 		var err error
-		if taken, err = takeSeat(); err != nil {
+		if taken, err = takeSeat(context.Background()); err != nil {
 			return harness.Place{}, fmt.Errorf("place member %s: %w", name, err)
 		}
 		s.seats[name] = taken

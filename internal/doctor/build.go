@@ -54,12 +54,12 @@ func examineBuild(ctx context.Context, cfg host.Config) build {
 	return b
 }
 
-// roomToBuild measures the cache folder, or the nearest folder above it that is there.
+// roomToBuild measures the cache folder, which it makes as a build would.
 func roomToBuild(dir string) error {
-	var stat unix.Statfs_t
-	for os.MkdirAll(dir, 0o700) != nil {
-		return fmt.Errorf("the cache folder %s cannot be made", dir)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make cache folder: %w", err)
 	}
+	var stat unix.Statfs_t
 	if err := unix.Statfs(dir, &stat); err != nil {
 		return fmt.Errorf("measure free space of %s: %w", dir, err)
 	}
@@ -70,11 +70,11 @@ func roomToBuild(dir string) error {
 }
 
 // etcdFinding tells where the etcd of a default drill would come from.
-func etcdFinding(cfg host.Config, e engine, b build) Finding {
+func etcdFinding(ctx context.Context, cfg host.Config, e engine, b build) Finding {
 	f := Finding{What: "etcd " + b.version, State: Yes, Means: "members have a program to run"}
 	switch {
 	case cfg.Program != "":
-		return givenFinding(cfg, f)
+		return givenFinding(ctx, cfg, f)
 	case e.runtime == host.Docker && e.present != nil:
 		f.What, f.Seen = "etcd "+e.present.Version, "image "+e.present.Origin+" is on the engine"
 	case b.cached:
@@ -97,10 +97,10 @@ func etcdFinding(cfg host.Config, e engine, b build) Finding {
 }
 
 // givenFinding asks the program that somebody named.
-func givenFinding(cfg host.Config, f Finding) Finding {
+func givenFinding(ctx context.Context, cfg host.Config, f Finding) Finding {
 	rt, err := process.New(process.Config{Program: cfg.Program, Version: cfg.Version, StateDir: cfg.StateDir})
 	if err == nil {
-		prepared, failure := rt.Prepare(context.Background())
+		prepared, failure := rt.Prepare(ctx)
 		f.What, f.Seen, err = "etcd "+prepared.Version, "program "+cfg.Program, failure
 	}
 	if err != nil {

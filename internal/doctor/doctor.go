@@ -65,7 +65,7 @@ func Examine(ctx context.Context, p Patient) (Diagnosis, error) {
 	}
 	build := examineBuild(ctx, p.Host)
 	d := Diagnosis{SchemaVersion: 1}
-	etcd := etcdFinding(p.Host, engine, build)
+	etcd := etcdFinding(ctx, p.Host, engine, build)
 	d.Findings = append(d.Findings, engine.finding, etcd, build.toolchain, build.source, engine.sharing)
 	d.Findings = append(d.Findings, roomFindings(p.Room, engine.runtime == host.Process)...)
 	d.Findings = append(d.Findings, kernelFindings(p.Kernel.Try(ctx))...)
