@@ -62,6 +62,12 @@ bench-drill: build ## time a drill beside the recovery page typed by hand, in pa
 	@$(DRILL) run --source snapshot --keys 100 --keep none >/dev/null
 	@$(GO) run ./bench/pairs -drill $(DRILL) -load $(abspath $(BUILD))/load -runbook $(RUNBOOK) -pairs $(PAIRS)
 
+.PHONY: bench-runtimes
+bench-runtimes: build ## time a drill on plain processes beside the same one in containers, in pairs
+	@$(DRILL) run --runtime docker --source snapshot --keys 100 --keep none >/dev/null
+	@$(DRILL) run --runtime process --source snapshot --keys 100 --keep none >/dev/null
+	@$(GO) run ./bench/pairs -drill $(DRILL) -runtimes -pairs $(PAIRS)
+
 .PHONY: test
 test: fresh-reports vet unit conformance test-scenarios short-scenarios test-e2e ## everything that must pass
 	@$(TALLY) sum $(REPORTS)

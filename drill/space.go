@@ -34,11 +34,11 @@ func (s Spec) needBytes() uint64 {
 	return disks + sources
 }
 
-// A member's process, and the harness with its workers, at the peak of a drill of small values: measured with the default
-// drill, and rounded up.
+// What a member's process, and the harness with its workers, take at the peak of the default drill: 57 and 104 MiB were
+// measured, and are rounded up.
 const (
-	memberBytes  = 192 << 20
-	harnessBytes = 256 << 20
+	memberBytes  = 96 << 20
+	harnessBytes = 160 << 20
 )
 
 // needMemoryBytes estimates from above what a drill's processes take: the members, one old member beside the new ones, and

@@ -18,23 +18,42 @@ import (
 )
 
 // drillTimes are the stretches of one drill, in seconds.
-type drillTimes struct{ recovery, total, outageWindow, fenceWindow float64 }
+type drillTimes struct{ recovery, judged, whole, outageWindow, fenceWindow float64 }
 
-func timeDrill(ctx context.Context, o options) (times drillTimes, err error) {
+// timeDrillBesideHand leaves out what a person at the keyboard does not do: watching, and cleaning up.
+func timeDrillBesideHand(ctx context.Context, o options) (stretches, error) {
+	t, err := timeDrill(ctx, o, "--image", o.image)
+	return stretches{
+		recovery: t.recovery, total: t.judged - t.outageWindow - t.fenceWindow,
+		note: fmt.Sprintf("windows: outage %.2f s, fence %.2f s", t.outageWindow, t.fenceWindow),
+	}, err
+}
+
+// onRuntime times all of a drill on this runtime.
+func onRuntime(name string) side {
+	return side{name: name, time: func(ctx context.Context, o options) (stretches, error) {
+		t, err := timeDrill(ctx, o, "--runtime", name)
+		return stretches{recovery: t.recovery, total: t.whole}, err
+	}}
+}
+
+func timeDrill(ctx context.Context, o options, where ...string) (times drillTimes, err error) {
 	dir, err := os.MkdirTemp("", "pairs-")
 	if err != nil {
 		return times, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	out := filepath.Join(dir, "drill")
-	cmd := exec.CommandContext(ctx, o.drill, "run", "--source", "snapshot", "--keys", fmt.Sprint(o.keys),
-		"--image", o.image, "--keep", "none", "--out", out, "-w", "json")
+	cmd := exec.CommandContext(ctx, o.drill, append([]string{
+		"run", "--source", "snapshot", "--keys", fmt.Sprint(o.keys), "--keep", "none", "--out", out, "-w", "json",
+	}, where...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	begin := time.Now()
 	if err := cmd.Run(); err != nil {
 		return times, fmt.Errorf("run drill: %w\n%s", err, stderr.Bytes())
 	}
+	times.whole = time.Since(begin).Seconds()
 	var summary report.Summary
 	if err := json.Unmarshal(stdout.Bytes(), &summary); err != nil {
 		return times, fmt.Errorf("read drill's result: %w", err)
@@ -48,7 +67,7 @@ func timeDrill(ctx context.Context, o options) (times drillTimes, err error) {
 	if err != nil {
 		return times, err
 	}
-	times.total = judged.Sub(begin).Seconds() - times.outageWindow - times.fenceWindow
+	times.judged = judged.Sub(begin).Seconds()
 	times.recovery, err = recoveryOf(one.RTO)
 	return times, err
 }

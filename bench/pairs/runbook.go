@@ -11,13 +11,10 @@ import (
 	"strings"
 )
 
-// runbookTimes are the stretches of one runbook, in seconds.
-type runbookTimes struct{ recovery, total float64 }
-
 // lap is one line of the runbook: a step and its seconds.
 var lap = regexp.MustCompile(`^(.*?)\s+([0-9.]+) s$`)
 
-func timeRunbook(ctx context.Context, o options) (times runbookTimes, err error) {
+func timeRunbook(ctx context.Context, o options) (times stretches, err error) {
 	cmd := exec.CommandContext(ctx, o.runbook)
 	cmd.Env = append(os.Environ(), "IMAGE="+o.image, "LOAD="+o.load, "KEYS="+strconv.Itoa(o.keys))
 	var stdout, stderr bytes.Buffer

@@ -19,6 +19,7 @@ import (
 	tclog "github.com/testcontainers/testcontainers-go/log"
 
 	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/internal/await"
 )
 
 // Sharing says where members keep their data.
@@ -66,8 +67,12 @@ type Runtime struct {
 	engine   *client.Client
 	provider *testcontainers.DockerProvider
 	info     system.Info
-	gate     chan struct{} // holds a token while an image is being prepared, so that waiting for it can be given up
-	image    string        // guarded by gate; empty until prepared
+	image    *await.Once[image]
+}
+
+// image is what members run.
+type image struct {
+	ref      string
 	prepared harness.Prepared
 }
 
@@ -104,7 +109,7 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open docker runtime: %w", err)
 	}
-	r := &Runtime{cfg: cfg, engine: engine, gate: make(chan struct{}, 1)}
+	r := &Runtime{cfg: cfg, engine: engine, image: await.NewOnce[image]("prepare image")}
 	if err := r.introduce(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open docker runtime: %w", err), engine.Close())
 	}
@@ -161,30 +166,18 @@ func (r *Runtime) Close() error { return r.engine.Close() }
 
 // Prepare finds, pulls or builds the image that members run.
 func (r *Runtime) Prepare(ctx context.Context) (harness.Prepared, error) {
-	_, prepared, err := r.prepare(ctx)
-	return prepared, err
+	found, err := r.prepare(ctx)
+	return found.prepared, err
 }
 
-// prepare lets one caller at a time do the work and the others wait for its result.
-func (r *Runtime) prepare(ctx context.Context) (string, harness.Prepared, error) {
-	select {
-	case r.gate <- struct{}{}:
-		defer func() { <-r.gate }()
-	case <-ctx.Done():
-		return "", harness.Prepared{}, fmt.Errorf("prepare image: %w", context.Cause(ctx))
-	}
-	if r.image != "" {
-		return r.image, r.prepared, nil
-	}
-	image, prepared, err := r.prepareImage(ctx)
-	if err != nil {
-		return "", harness.Prepared{}, err
-	}
-	if prepared.Engine == "" {
-		prepared.Engine = "docker " + r.info.ServerVersion
-	}
-	r.image, r.prepared = image, prepared
-	return image, prepared, nil
+func (r *Runtime) prepare(ctx context.Context) (image, error) {
+	return r.image.Do(ctx, func(ctx context.Context) (image, error) {
+		ref, prepared, err := r.prepareImage(ctx)
+		if prepared.Engine == "" {
+			prepared.Engine = "docker " + r.info.ServerVersion
+		}
+		return image{ref: ref, prepared: prepared}, err
+	})
 }
 
 // Abilities tells whether nodes can be frozen here.

@@ -62,11 +62,11 @@ type mountable interface {
 
 // Open makes the run's network and finds out where its disks can lie.
 func (r *Runtime) Open(ctx context.Context, run *harness.Run) (_ harness.Site, err error) {
-	image, _, err := r.prepare(ctx)
+	image, err := r.prepare(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open site: %w", err)
 	}
-	s := &site{runtime: r, run: run, image: image, nodes: map[string]bool{}, disks: map[string]mountable{}}
+	s := &site{runtime: r, run: run, image: image.ref, nodes: map[string]bool{}, disks: map[string]mountable{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("open site: %w", err), s.Close(ctx, false))

@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/internal/await"
 )
 
 // Config says what a Runtime runs and where it notes it.
@@ -36,11 +37,8 @@ type Config struct {
 
 // Runtime runs members as processes of this user. It is safe for concurrent use.
 type Runtime struct {
-	cfg  Config
-	gate chan struct{} // holds a token while etcd is being prepared, so that waiting for it can be given up
-	// program and prepared are guarded by gate; program is empty until prepared.
-	program  string
-	prepared harness.Prepared
+	cfg     Config
+	program *await.Once[program]
 
 	mu    sync.Mutex
 	sites map[string]*site // the open ones, by run
@@ -62,7 +60,7 @@ func New(cfg Config) (*Runtime, error) {
 	if cfg.Progress == nil {
 		cfg.Progress = func(string) {}
 	}
-	return &Runtime{cfg: cfg, gate: make(chan struct{}, 1), sites: map[string]*site{}}, nil
+	return &Runtime{cfg: cfg, program: await.NewOnce[program]("prepare program"), sites: map[string]*site{}}, nil
 }
 
 // Name returns "process".
@@ -73,31 +71,24 @@ func (r *Runtime) Close() error { return nil }
 
 // Prepare finds or builds the program that members run.
 func (r *Runtime) Prepare(ctx context.Context) (harness.Prepared, error) {
-	_, prepared, err := r.prepare(ctx)
-	return prepared, err
-}
-
-// prepare lets one caller at a time do the work and the others wait for its result.
-func (r *Runtime) prepare(ctx context.Context) (string, harness.Prepared, error) {
-	select {
-	case r.gate <- struct{}{}:
-		defer func() { <-r.gate }()
-	case <-ctx.Done():
-		return "", harness.Prepared{}, fmt.Errorf("prepare program: %w", context.Cause(ctx))
-	}
-	if r.program != "" {
-		return r.program, r.prepared, nil
-	}
-	found, err := r.find(ctx)
+	found, err := r.prepare(ctx)
 	if err != nil {
-		return "", harness.Prepared{}, fmt.Errorf("prepare program: %w", err)
+		return harness.Prepared{}, err
 	}
-	r.program = found.path
-	r.prepared = harness.Prepared{
+	return harness.Prepared{
 		Version: found.version, Origin: found.origin,
 		Engine: "processes on " + goruntime.GOOS + "/" + goruntime.GOARCH,
-	}
-	return r.program, r.prepared, nil
+	}, nil
+}
+
+func (r *Runtime) prepare(ctx context.Context) (program, error) {
+	return r.program.Do(ctx, func(ctx context.Context) (program, error) {
+		found, err := r.find(ctx)
+		if err != nil {
+			return program{}, fmt.Errorf("prepare program: %w", err)
+		}
+		return found, nil
+	})
 }
 
 // Abilities tells that every process can be frozen: SIGSTOP needs no engine.
@@ -107,11 +98,11 @@ func (r *Runtime) Abilities(context.Context) (harness.Abilities, error) {
 
 // Open makes the folders of a run's members. Nothing outside the run's work folder is made before a node starts.
 func (r *Runtime) Open(ctx context.Context, run *harness.Run) (harness.Site, error) {
-	program, _, err := r.prepare(ctx)
+	program, err := r.prepare(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open site: %w", err)
 	}
-	s, err := newSite(r, run, program)
+	s, err := newSite(r, run, program.path)
 	if err != nil {
 		return nil, fmt.Errorf("open site: %w", err)
 	}
