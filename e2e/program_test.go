@@ -83,9 +83,13 @@ func (u user) call(args ...string) *program {
 	DeferCleanup(func(ctx SpecContext) {
 		session.Kill()
 		Eventually(ctx, session).WithTimeout(10 * time.Second).Should(gexec.Exit())
+		runs := p.runs()
+		if len(runs) == 0 {
+			return // and the call may have asked for a runtime that is not here
+		}
 		runtime := u.runtime(ctx)
 		defer runtime.Close() //nolint:errcheck // nothing is lost by closing
-		for _, id := range p.runs() {
+		for _, id := range runs {
 			must(runtime.Sweep(ctx, id))
 		}
 	}, NodeTimeout(time.Minute))
