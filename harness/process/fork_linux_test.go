@@ -20,7 +20,19 @@ import (
 // asHarness makes this test program a harness that starts one process and then waits to be killed.
 const asHarness = "PROCESS_TEST_HARNESS"
 
+// asSpinner makes it a program whose threads are always at work.
+const asSpinner = "PROCESS_TEST_SPINNER"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asSpinner) != "" {
+		for range 8 {
+			go func() {
+				for runtime.LockOSThread(); ; {
+				}
+			}()
+		}
+		select {}
+	}
 	if os.Getenv(asHarness) == "" {
 		os.Exit(m.Run())
 	}

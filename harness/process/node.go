@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/internal/await"
 )
 
 // node is one etcd process after the other, on one disk and with one log.
@@ -111,8 +112,8 @@ func exitCode(state *os.ProcessState) int {
 	return state.ExitCode()
 }
 
-// Signal sends the signal to the node's process group.
-func (n *node) Signal(_ context.Context, s harness.Signal) error {
+// Signal sends the signal to the node's process group. Freeze returns when the process has stopped.
+func (n *node) Signal(ctx context.Context, s harness.Signal) error {
 	signals := map[harness.Signal]syscall.Signal{
 		harness.Terminate: syscall.SIGTERM, harness.Kill: syscall.SIGKILL,
 		harness.Freeze: syscall.SIGSTOP, harness.Thaw: syscall.SIGCONT,
@@ -126,6 +127,10 @@ func (n *node) Signal(_ context.Context, s harness.Signal) error {
 	life, err := n.running()
 	if err == nil {
 		err = signalGroup(life.pid, signal)
+	}
+	if err == nil && s == harness.Freeze {
+		condition := await.Condition{Name: "its stop", Every: time.Millisecond, Within: 10 * time.Second}
+		err = await.Until(ctx, condition, func(context.Context) error { return frozen(life.pid) })
 	}
 	if err != nil {
 		return fmt.Errorf("%s node %s: %w", s, n.spec.Name, err)
