@@ -31,8 +31,8 @@ SUITES   := /(scenarios|e2e)(/|$$)
 GINKGO := $(GO) run github.com/onsi/ginkgo/v2/ginkgo run --no-color --randomize-all --fail-on-pending --fail-on-empty \
 	--trace -v --poll-progress-after=30s --poll-progress-interval=30s --grace-period=60s --output-dir=$(REPORTS)
 
-# Drills at a time. A drill waits more than it computes.
-PROCS ?= 2
+# Drills at a time. A drill waits more than it computes: for elections, for what must not happen, for the engine.
+PROCS ?= 3
 
 .PHONY: help
 help: ## this list
@@ -127,7 +127,7 @@ all-scenarios-on-processes: $(TALLY)
 .PHONY: test-e2e
 test-e2e: $(TALLY) ## sabotage, the command line, leaks
 	@echo "e2e"; mkdir -p $(REPORTS)
-	@$(TALLY) beat e2e $(GINKGO) --timeout=30m --json-report=e2e.json --junit-report=e2e.xml ./e2e
+	@$(TALLY) beat e2e $(GINKGO) --procs=$(PROCS) --timeout=30m --json-report=e2e.json --junit-report=e2e.xml ./e2e
 
 .PHONY: lint
 lint: ## golangci-lint and actionlint
