@@ -56,8 +56,7 @@ func Until(ctx context.Context, c Condition, attempt func(context.Context) error
 			if errors.As(reason, &h) {
 				return fmt.Errorf("await %s: %w", c.Name, h.error)
 			}
-			// An attempt that was cut off by the end of the wait hides the reason that the one before it found.
-			if last == nil || ctx.Err() == nil {
+			if last == nil || !cutOff(ctx, c.Every) {
 				last = reason
 			}
 		}
@@ -68,6 +67,14 @@ func Until(ctx context.Context, c Condition, attempt func(context.Context) error
 		case <-timer.C:
 		}
 	}
+}
+
+// cutOff tells whether the wait has ended, or ends before another attempt could begin. What an attempt says then may only be
+// that it had no time left, which a server can notice a moment before this side does; it would hide the reason that the one
+// before it found.
+func cutOff(ctx context.Context, every time.Duration) bool {
+	deadline, bounded := ctx.Deadline()
+	return ctx.Err() != nil || bounded && time.Until(deadline) < every
 }
 
 func unfulfilled(ctx context.Context, c Condition, waited time.Duration, last error) error {

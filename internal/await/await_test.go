@@ -51,6 +51,25 @@ func TestUntilKeepsTheReasonBeforeTheCut(t *testing.T) {
 	}
 }
 
+// A server may notice the deadline a moment before the context here has ended.
+func TestUntilKeepsTheReasonBeforeACutThatSomebodyElseNoticed(t *testing.T) {
+	reason := errors.New("no leader")
+	first := true
+	err := Until(t.Context(), Condition{Name: "x", Every: 20 * time.Millisecond, Within: 100 * time.Millisecond},
+		func(ctx context.Context) error {
+			if first {
+				first = false
+				return reason
+			}
+			deadline, _ := ctx.Deadline()
+			<-time.After(time.Until(deadline) - 5*time.Millisecond)
+			return errors.New("deadline exceeded, says the server")
+		})
+	if !errors.Is(err, reason) {
+		t.Errorf("the reason was lost: %v", err)
+	}
+}
+
 func TestUntilGivesUpWhenHopeless(t *testing.T) {
 	reason := errors.New("the process has ended")
 	tries := 0
