@@ -129,7 +129,7 @@ func Open(ctx context.Context, spec Spec, opts Options) (d *Drill, err error) {
 	if err := d.sweepDead(ctx); err != nil {
 		return d, err
 	}
-	if d.prepared, err = opts.Runtime.Prepare(ctx); err != nil {
+	if d.prepared, err = opts.Runtime.Prepare(ctx, ""); err != nil {
 		return d, fmt.Errorf("open drill: %w: %w", ErrNoEtcd, err)
 	}
 	if err := d.events.emit(EventPrepared, "etcd %s %s", d.prepared.Version, d.prepared.Origin); err != nil {

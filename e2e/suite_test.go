@@ -49,7 +49,7 @@ var _ = SynchronizedBeforeSuite(func() []byte {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(suite.runtime.Close)
 	AddReportEntry("runtime", suite.runtime.Name()) // what the tally of all suites reads
-	_, err = suite.runtime.Prepare(ctx)             // building etcd must not count against the first spec
+	_, err = suite.runtime.Prepare(ctx, "")         // building etcd must not count against the first spec
 	Expect(err).NotTo(HaveOccurred())
 }, NodeTimeout(15*time.Minute))
 

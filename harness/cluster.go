@@ -32,6 +32,8 @@ type Birth struct {
 	Dirs map[string]string
 	// Args are further etcd flags for every member.
 	Args []string
+	// Version is the version of etcd that every member runs, as Runtime.Prepare takes it.
+	Version string
 }
 
 // Prepare makes the nodes and disks of a cluster and starts nothing.
@@ -70,11 +72,13 @@ func prepareMember(ctx context.Context, site Site, birth Birth, seat Seat) (*Mem
 		}
 	}
 	args := append(Flags(birth.Layout, seat, place), birth.Args...)
-	node, err := site.NewNode(ctx, NodeSpec{Name: name, Hostname: seat.Name, Disk: disk, Args: args})
+	node, err := site.NewNode(ctx, NodeSpec{Name: name, Hostname: seat.Name, Disk: disk, Args: args, Version: birth.Version})
 	if err != nil {
 		return nil, err
 	}
-	return &Member{seat: seat, id: birth.Layout.MemberID(seat), node: node, disk: disk, args: args}, nil
+	return &Member{
+		seat: seat, id: birth.Layout.MemberID(seat), node: node, disk: disk, args: args, version: birth.Version,
+	}, nil
 }
 
 func nodeName(member string, generation int) string {

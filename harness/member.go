@@ -21,6 +21,8 @@ type Member struct {
 	node Node
 	disk Disk
 	args []string // etcd's flags, kept for Return
+	// version is that of the Birth, kept for Return.
+	version string
 }
 
 // Name returns the member's name, for example "m1".
@@ -28,6 +30,9 @@ func (m *Member) Name() string { return m.seat.Name }
 
 // ID returns the member's ID, computed from its peer URL and the cluster's token.
 func (m *Member) ID() identity.MemberID { return m.id }
+
+// Version returns the version of etcd that the member was born with; empty for the runtime's default.
+func (m *Member) Version() string { return m.version }
 
 // Disk returns the member's storage. It may be used only while the member is stopped.
 func (m *Member) Disk() Disk { return m.disk }

@@ -18,9 +18,11 @@ import (
 type Runtime interface {
 	// Name is the word that --runtime takes, for example "docker".
 	Name() string
-	// Prepare makes etcd available (an image, a binary) and tells what it found. It is idempotent, and safe to call from
-	// several goroutines. Long work is reported through the progress function that the runtime was built with.
-	Prepare(ctx context.Context) (Prepared, error)
+	// Prepare makes an etcd of this version available (an image, a binary) and tells what it found: "3.6.16", "3.6" for the
+	// one of that minor that is pinned, or empty for the runtime's default, which is what a user named if he named one. It is
+	// idempotent, and safe to call from several goroutines. Long work is reported through the progress function that the
+	// runtime was built with.
+	Prepare(ctx context.Context, version string) (Prepared, error)
 	// Abilities tells what the runtime can do to a node, with the reason for everything that it cannot.
 	Abilities(ctx context.Context) (Abilities, error)
 	// Open makes the place where the members of one run live. The run's record learns of every resource before it exists,
@@ -38,7 +40,8 @@ type Site interface {
 	Place(name string) (Place, error)
 	// NewDisk returns an empty disk. The name is unique in the site.
 	NewDisk(ctx context.Context, name string) (Disk, error)
-	// NewNode returns a node that is not yet started. It fails with an error that names the node if the name is taken.
+	// NewNode returns a node that is not yet started. It fails with an error that names the node if the name is taken. A
+	// version that was not prepared yet is prepared now, which can take minutes.
 	NewNode(ctx context.Context, spec NodeSpec) (Node, error)
 	// Scratch returns a folder of this machine, below the run's own, from which Disk.Adopt is cheapest.
 	Scratch() string
@@ -71,6 +74,8 @@ type NodeSpec struct {
 	Disk Disk
 	// Args are etcd's command-line flags, without the program.
 	Args []string
+	// Version is the version of etcd to run, as Runtime.Prepare takes it.
+	Version string
 }
 
 // Node is one etcd process, or the container around it. A stopped node can be started again, on the same disk, as often as

@@ -34,11 +34,11 @@ func (m *Member) elsewhere(ctx context.Context, site Site, node string, disk Dis
 	}
 	args := append(slices.Clone(m.args),
 		"--listen-client-urls="+place.ListenClientURL, "--listen-peer-urls="+place.ListenPeerURL)
-	made, err := site.NewNode(ctx, NodeSpec{Name: node, Disk: disk, Args: args})
+	made, err := site.NewNode(ctx, NodeSpec{Name: node, Disk: disk, Args: args, Version: m.version})
 	if err != nil {
 		return nil, err
 	}
-	return &Member{seat: m.seat, id: m.id, node: made, disk: disk, args: args}, nil
+	return &Member{seat: m.seat, id: m.id, node: made, disk: disk, args: args, version: m.version}, nil
 }
 
 // PeerAnswer is what a member answered to a peer request.

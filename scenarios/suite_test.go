@@ -59,8 +59,8 @@ var suite rig
 var _ = SynchronizedBeforeSuite(func(ctx SpecContext) []byte {
 	root := must(os.MkdirTemp("", "etcd-drill-scenarios-"))
 	runtime := must(openRuntime(ctx, base{Root: root}))
-	defer runtime.Close()                  //nolint:errcheck // nothing is lost by closing
-	prepared := must(runtime.Prepare(ctx)) // an etcd that must be built first is not built in the time of a spec
+	defer runtime.Close()                      //nolint:errcheck // nothing is lost by closing
+	prepared := must(runtime.Prepare(ctx, "")) // an etcd that must be built first is not built in the time of a spec
 	GinkgoWriter.Printf("etcd: %+v; folder %s\n", prepared, root)
 	AddReportEntry("runtime", runtime.Name()) // what the tally of all suites reads
 	shared := base{Root: root, Choice: host.Choice(runtime.Name())}

@@ -23,6 +23,8 @@ type box struct {
 	aliases []string
 	// program is what runs instead of etcd; empty for etcd.
 	program string
+	// image is another one than the site's; empty for the site's.
+	image string
 }
 
 // create makes a container that is not running. It is never attached to a network that the request does not name.
@@ -32,7 +34,7 @@ func (s *site) create(ctx context.Context, b box) (testcontainers.Container, err
 	}
 	var host *container.HostConfig
 	request := testcontainers.ContainerRequest{
-		Image:      s.image,
+		Image:      cmp.Or(b.image, s.image),
 		Name:       b.name,
 		Entrypoint: []string{cmp.Or(b.program, "etcd")},
 		Cmd:        b.args,

@@ -6,6 +6,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	tclog "github.com/testcontainers/testcontainers-go/log"
 
 	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/harness/release"
 	"github.com/etcd-drill/etcd-drill/internal/await"
 )
 
@@ -45,9 +47,10 @@ const (
 
 // Config says what a Runtime runs and how. The zero value finds out everything by itself.
 type Config struct {
-	// Image is the image to use, by name or ID; empty to find, pull or build one for Version.
+	// Image is the image to use by default, by name or ID; empty to find, pull or build one for Version.
 	Image string
-	// Version is the etcd version to run, for example "3.7.3"; empty for the default, or for whatever Image holds.
+	// Version is the default version, for example "3.7.3", or "3.7" for the pinned one of that minor; empty for the newest that
+	// is pinned, or for whatever Image holds.
 	Version string
 	// CacheDir is where binaries that were built from source are kept.
 	CacheDir string
@@ -67,7 +70,7 @@ type Runtime struct {
 	engine   *client.Client
 	provider *testcontainers.DockerProvider
 	info     system.Info
-	image    *await.Once[image]
+	images   *await.Each[string, image] // by version; empty for the default
 }
 
 // image is what members run.
@@ -109,7 +112,7 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open docker runtime: %w", err)
 	}
-	r := &Runtime{cfg: cfg, engine: engine, image: await.NewOnce[image]("prepare image")}
+	r := &Runtime{cfg: cfg, engine: engine, images: await.NewEach[string, image]("prepare image")}
 	if err := r.introduce(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open docker runtime: %w", err), engine.Close())
 	}
@@ -117,6 +120,9 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 }
 
 func complete(cfg *Config) error {
+	if cfg.Version = release.Full(cfg.Version); cfg.Version == "" && cfg.Image == "" {
+		cfg.Version = release.Default
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -164,15 +170,30 @@ func (r *Runtime) Name() string { return "docker" }
 // Close ends the connections to the engine. It leaves containers alone; those belong to a Site.
 func (r *Runtime) Close() error { return r.engine.Close() }
 
-// Prepare finds, pulls or builds the image that members run.
-func (r *Runtime) Prepare(ctx context.Context) (harness.Prepared, error) {
-	found, err := r.prepare(ctx)
+// Prepare finds, pulls or builds the image that members of this version run.
+func (r *Runtime) Prepare(ctx context.Context, version string) (harness.Prepared, error) {
+	found, err := r.prepare(ctx, version)
 	return found.prepared, err
 }
 
-func (r *Runtime) prepare(ctx context.Context) (image, error) {
-	return r.image.Do(ctx, func(ctx context.Context) (image, error) {
-		ref, prepared, err := r.prepareImage(ctx)
+// prepare keeps what it found for every version. The default also stands for its own version by name, and an image that
+// somebody named stands for no other.
+func (r *Runtime) prepare(ctx context.Context, version string) (image, error) {
+	version = release.Full(version)
+	if version == "" || version == r.cfg.Version {
+		return r.prepared(ctx, "", r.cfg.Image)
+	}
+	if r.cfg.Image != "" {
+		if found, err := r.prepared(ctx, "", r.cfg.Image); err != nil || found.prepared.Version == version {
+			return found, err
+		}
+	}
+	return r.prepared(ctx, version, "")
+}
+
+func (r *Runtime) prepared(ctx context.Context, version, given string) (image, error) {
+	return r.images.Do(ctx, version, func(ctx context.Context) (image, error) {
+		ref, prepared, err := r.prepareImage(ctx, cmp.Or(version, r.cfg.Version), given)
 		if prepared.Engine == "" {
 			prepared.Engine = "docker " + r.info.ServerVersion
 		}

@@ -35,7 +35,10 @@ func open(cfg docker.Config) func(t *testing.T) harness.Runtime {
 }
 
 func TestFoldersAndAddresses(t *testing.T) {
-	runtimetest.Run(t, open(docker.Config{Sharing: docker.SharingBind, Reach: docker.ReachAddress}))
+	runtimetest.Suite{
+		Open:  open(docker.Config{Sharing: docker.SharingBind, Reach: docker.ReachAddress}),
+		Other: os.Getenv("ETCD_DRILL_OTHER_VERSION"),
+	}.Run(t)
 }
 
 func TestVolumesAndAddresses(t *testing.T) {

@@ -21,9 +21,9 @@ var ErrNoImage = errors.New("no image")
 // prepareImage finds or makes an image of etcd and has it say its version. The order is: the image that was asked for
 // and no other; an image on the engine by our label or an official tag; the official image from its registries; programs
 // built from etcd's module source.
-func (r *Runtime) prepareImage(ctx context.Context) (ref string, prepared harness.Prepared, err error) {
+func (r *Runtime) prepareImage(ctx context.Context, version, given string) (ref string, prepared harness.Prepared, err error) {
 	search := newImageSearch(r.engine, imageWish{
-		image: r.cfg.Image, version: r.cfg.Version, cacheDir: r.cfg.CacheDir, progress: r.cfg.Progress, log: r.cfg.Log,
+		image: given, version: version, cacheDir: r.cfg.CacheDir, progress: r.cfg.Progress, log: r.cfg.Log,
 	})
 	ref, prepared, err = search.run(ctx)
 	if err != nil {

@@ -24,11 +24,12 @@ const tailLines = 20
 
 // node is one container, made by the first start and kept for all others, so that its log spans them.
 type node struct {
-	site *site
-	spec harness.NodeSpec
-	disk mountable
-	mu   sync.Mutex // held while the container is made or started
-	box  testcontainers.Container
+	site  *site
+	spec  harness.NodeSpec
+	image string // what its container is made of
+	disk  mountable
+	mu    sync.Mutex // held while the container is made or started
+	box   testcontainers.Container
 }
 
 var _ harness.Node = (*node)(nil)
@@ -47,6 +48,7 @@ func (n *node) Start(ctx context.Context) error {
 			labels:  n.site.labels(map[string]string{labelNode: n.spec.Name}),
 			mount:   n.disk.mount(),
 			args:    n.spec.Args,
+			image:   n.image,
 			aliases: aliases(n.spec.Hostname),
 		})
 		if err != nil {

@@ -32,7 +32,7 @@ const (
 type site struct {
 	runtime *Runtime
 	run     *harness.Run
-	image   string
+	image   string // of everything but nodes of another version
 	link    link
 	store   storage
 	life    sync.RWMutex // held for reading while something is made, for writing by Close
@@ -62,7 +62,7 @@ type mountable interface {
 
 // Open makes the run's network and finds out where its disks can lie.
 func (r *Runtime) Open(ctx context.Context, run *harness.Run) (_ harness.Site, err error) {
-	image, err := r.prepare(ctx)
+	image, err := r.prepare(ctx, "")
 	if err != nil {
 		return nil, fmt.Errorf("open site: %w", err)
 	}
@@ -130,9 +130,17 @@ func (s *site) NewDisk(ctx context.Context, name string) (harness.Disk, error) {
 }
 
 // NewNode returns a node whose container is made by its first start.
-func (s *site) NewNode(_ context.Context, spec harness.NodeSpec) (harness.Node, error) {
+func (s *site) NewNode(ctx context.Context, spec harness.NodeSpec) (harness.Node, error) {
 	if !harness.ValidName(spec.Name) {
 		return nil, fmt.Errorf("make node %q: not a valid name", spec.Name)
+	}
+	ref := s.image
+	if spec.Version != "" {
+		image, err := s.runtime.prepare(ctx, spec.Version)
+		if err != nil {
+			return nil, fmt.Errorf("make node %s: %w", spec.Name, err)
+		}
+		ref = image.ref
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,7 +150,7 @@ func (s *site) NewNode(_ context.Context, spec harness.NodeSpec) (harness.Node, 
 	for _, disk := range s.disks {
 		if disk != nil && harness.Disk(disk) == spec.Disk {
 			s.nodes[spec.Name] = true
-			return &node{site: s, spec: spec, disk: disk}, nil
+			return &node{site: s, spec: spec, image: ref, disk: disk}, nil
 		}
 	}
 	return nil, fmt.Errorf("make node %s: its disk is not of this site", spec.Name)

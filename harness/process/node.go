@@ -19,11 +19,12 @@ import (
 
 // node is one etcd process after the other, on one disk and with one log.
 type node struct {
-	site *site
-	spec harness.NodeSpec
-	disk *disk
-	mu   sync.Mutex // held while a process is started or signalled
-	life *life      // of the last process; nil before the first
+	site    *site
+	spec    harness.NodeSpec
+	program string // the etcd to run
+	disk    *disk
+	mu      sync.Mutex // held while a process is started or signalled
+	life    *life      // of the last process; nil before the first
 }
 
 var _ harness.Node = (*node)(nil)
@@ -82,7 +83,7 @@ func (n *node) start(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, log.Close()) }() // the process has a handle of its own
 	cmd := &exec.Cmd{
-		Path: n.site.program, Args: append([]string{n.name()}, n.spec.Args...),
+		Path: n.program, Args: append([]string{n.name()}, n.spec.Args...),
 		Dir: n.disk.Dir(), Env: environment(), Stdout: log, Stderr: log,
 	}
 	if err := n.site.forker.start(cmd); err != nil {

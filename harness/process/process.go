@@ -16,14 +16,16 @@ import (
 	"sync"
 
 	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/harness/release"
 	"github.com/etcd-drill/etcd-drill/internal/await"
 )
 
 // Config says what a Runtime runs and where it notes it.
 type Config struct {
-	// Program is the etcd to run, a path or a name in PATH; empty to build one of Version.
+	// Program is the etcd to run by default, a path or a name in PATH; empty to build one of Version.
 	Program string
-	// Version is the etcd version to run, for example "3.7.3"; empty for the default, or for whatever Program is.
+	// Version is the default version, for example "3.7.3", or "3.7" for the pinned one of that minor; empty for the newest that
+	// is pinned, or for whatever Program is.
 	Version string
 	// CacheDir is where programs that were built from source are kept. Required unless Program is set.
 	CacheDir string
@@ -37,8 +39,8 @@ type Config struct {
 
 // Runtime runs members as processes of this user. It is safe for concurrent use.
 type Runtime struct {
-	cfg     Config
-	program *await.Once[program]
+	cfg      Config
+	programs *await.Each[string, program] // by version; empty for the default
 
 	mu    sync.Mutex
 	sites map[string]*site // the open ones, by run
@@ -60,7 +62,10 @@ func New(cfg Config) (*Runtime, error) {
 	if cfg.Progress == nil {
 		cfg.Progress = func(string) {}
 	}
-	return &Runtime{cfg: cfg, program: await.NewOnce[program]("prepare program"), sites: map[string]*site{}}, nil
+	if cfg.Version = release.Full(cfg.Version); cfg.Version == "" && cfg.Program == "" {
+		cfg.Version = release.Default
+	}
+	return &Runtime{cfg: cfg, programs: await.NewEach[string, program]("prepare program"), sites: map[string]*site{}}, nil
 }
 
 // Name returns "process".
@@ -69,9 +74,9 @@ func (r *Runtime) Name() string { return "process" }
 // Close has nothing to give back; processes belong to a Site.
 func (r *Runtime) Close() error { return nil }
 
-// Prepare finds or builds the program that members run.
-func (r *Runtime) Prepare(ctx context.Context) (harness.Prepared, error) {
-	found, err := r.prepare(ctx)
+// Prepare finds or builds the program that members of this version run.
+func (r *Runtime) Prepare(ctx context.Context, version string) (harness.Prepared, error) {
+	found, err := r.prepare(ctx, version)
 	if err != nil {
 		return harness.Prepared{}, err
 	}
@@ -81,9 +86,23 @@ func (r *Runtime) Prepare(ctx context.Context) (harness.Prepared, error) {
 	}, nil
 }
 
-func (r *Runtime) prepare(ctx context.Context) (program, error) {
-	return r.program.Do(ctx, func(ctx context.Context) (program, error) {
-		found, err := r.find(ctx)
+// prepare keeps what it found for every version. The default also stands for its own version by name.
+func (r *Runtime) prepare(ctx context.Context, version string) (program, error) {
+	version = release.Full(version)
+	if version == "" || version == r.cfg.Version {
+		return r.prepared(ctx, "", r.find)
+	}
+	if r.cfg.Program != "" {
+		if found, err := r.prepared(ctx, "", r.find); err != nil || found.version == version {
+			return found, err
+		}
+	}
+	return r.prepared(ctx, version, func(ctx context.Context) (program, error) { return r.built(ctx, version) })
+}
+
+func (r *Runtime) prepared(ctx context.Context, key string, find func(context.Context) (program, error)) (program, error) {
+	return r.programs.Do(ctx, key, func(ctx context.Context) (program, error) {
+		found, err := find(ctx)
 		if err != nil {
 			return program{}, fmt.Errorf("prepare program: %w", err)
 		}
@@ -97,12 +116,8 @@ func (r *Runtime) Abilities(context.Context) (harness.Abilities, error) {
 }
 
 // Open makes the folders of a run's members. Nothing outside the run's work folder is made before a node starts.
-func (r *Runtime) Open(ctx context.Context, run *harness.Run) (harness.Site, error) {
-	program, err := r.prepare(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("open site: %w", err)
-	}
-	s, err := newSite(r, run, program.path)
+func (r *Runtime) Open(_ context.Context, run *harness.Run) (harness.Site, error) {
+	s, err := newSite(r, run)
 	if err != nil {
 		return nil, fmt.Errorf("open site: %w", err)
 	}

@@ -37,7 +37,9 @@ func runtimeWith(t *testing.T, cfg process.Config) *process.Runtime {
 	return runtime
 }
 
-func TestProcesses(t *testing.T) { runtimetest.Run(t, open) }
+func TestProcesses(t *testing.T) {
+	runtimetest.Suite{Open: open, Other: os.Getenv("ETCD_DRILL_OTHER_VERSION")}.Run(t)
+}
 
 func check(t *testing.T, err error) {
 	t.Helper()

@@ -23,14 +23,24 @@ func (r *Runtime) find(ctx context.Context) (program, error) {
 	if r.cfg.Program != "" {
 		return r.given(ctx)
 	}
-	built, err := release.Build(ctx, release.Request{
-		Version: r.cfg.Version, CacheDir: r.cfg.CacheDir, Progress: r.cfg.Progress,
-	})
+	return r.built(ctx, r.cfg.Version)
+}
+
+// built builds one, or takes what was built before. A program that somebody named stands for its own version only.
+func (r *Runtime) built(ctx context.Context, version string) (program, error) {
+	wayOut := "or name an etcd program of this machine with --binary"
+	if r.cfg.Program != "" {
+		wayOut = "--binary stands for its own version only; run all members on it, or choose a version that can be built"
+	}
+	if r.cfg.CacheDir == "" {
+		return program{}, fmt.Errorf("%w of version %s: no folder to build one in was named; %s", ErrNoProgram, version, wayOut)
+	}
+	built, err := release.Build(ctx, release.Request{Version: version, CacheDir: r.cfg.CacheDir, Progress: r.cfg.Progress})
 	if ctx.Err() != nil {
 		return program{}, errors.Join(context.Cause(ctx), err)
 	}
 	if err != nil {
-		return program{}, fmt.Errorf("%w: %w; or name an etcd program of this machine with --binary", ErrNoProgram, err)
+		return program{}, fmt.Errorf("%w: %w; %s", ErrNoProgram, err, wayOut)
 	}
 	return program{path: built.Etcd, version: built.Version, origin: built.Origin()}, nil
 }

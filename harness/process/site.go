@@ -16,7 +16,6 @@ import (
 type site struct {
 	runtime *Runtime
 	run     *harness.Run
-	program string
 	root    *folder.Root
 	forker  *forker
 	record  *record
@@ -41,9 +40,9 @@ func (d *disk) CopyTo(ctx context.Context, to harness.Disk) error {
 	return d.Disk.CopyTo(ctx, nil)
 }
 
-func newSite(r *Runtime, run *harness.Run, program string) (*site, error) {
+func newSite(r *Runtime, run *harness.Run) (*site, error) {
 	s := &site{
-		runtime: r, run: run, program: program, forker: newForker(),
+		runtime: r, run: run, forker: newForker(),
 		seats: map[string]seat{}, nodes: map[string]*node{}, disks: map[string]*disk{},
 	}
 	var err error
@@ -110,9 +109,13 @@ func (s *site) NewDisk(_ context.Context, name string) (harness.Disk, error) {
 }
 
 // NewNode returns a node whose process is started by Start.
-func (s *site) NewNode(_ context.Context, spec harness.NodeSpec) (harness.Node, error) {
+func (s *site) NewNode(ctx context.Context, spec harness.NodeSpec) (harness.Node, error) {
 	if !harness.ValidName(spec.Name) {
 		return nil, fmt.Errorf("make node %q: not a valid name", spec.Name)
+	}
+	program, err := s.runtime.prepare(ctx, spec.Version)
+	if err != nil {
+		return nil, fmt.Errorf("make node %s: %w", spec.Name, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,7 +124,7 @@ func (s *site) NewNode(_ context.Context, spec harness.NodeSpec) (harness.Node, 
 	}
 	for _, disk := range s.disks {
 		if harness.Disk(disk) == spec.Disk {
-			s.nodes[spec.Name] = &node{site: s, spec: spec, disk: disk}
+			s.nodes[spec.Name] = &node{site: s, spec: spec, program: program.path, disk: disk}
 			return s.nodes[spec.Name], nil
 		}
 	}

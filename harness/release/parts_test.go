@@ -37,6 +37,16 @@ func TestPinnedListsTheDefaultAndEveryVersionIsWhole(t *testing.T) {
 	}
 }
 
+func TestAShortVersionMeansTheNewestPinnedOneOfItsMinor(t *testing.T) {
+	for asked, want := range map[string]string{
+		"": "", "3": "3", "3.7": Default, "3.6": "3.6.16", "3.5": "3.5.35", "3.5.0": "3.5.0", "3.99": "3.99", Default: Default,
+	} {
+		if got := Full(asked); got != want {
+			t.Errorf("%q became %q, want %q", asked, got, want)
+		}
+	}
+}
+
 func TestShelfReusesOnlyWhatIsWholeAndOfTheSameRecipe(t *testing.T) {
 	store := shelf{dir: t.TempDir(), key: "etcd-1-plan9-mips"}
 	put := func(recipe string) {

@@ -47,6 +47,17 @@ func Pinned() []string {
 	return versions
 }
 
+// Full completes the short form of a version: for "3.6" it returns the newest pinned version of that minor. Anything else is
+// returned as it is, whether it can be built or not.
+func Full(version string) string {
+	for _, pinned := range Pinned() {
+		if strings.HasPrefix(pinned, version+".") && strings.Count(version, ".") == 1 {
+			return pinned
+		}
+	}
+	return version
+}
+
 // Recipe is a digest of everything that decides how a version is built: its pins and the flags. Programs or images made
 // by another recipe are not reused.
 func Recipe(version string) (string, error) {

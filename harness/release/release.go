@@ -28,7 +28,7 @@ var (
 
 // Request says what to build and where to keep it.
 type Request struct {
-	// Version is one of Pinned; Default if empty.
+	// Version is one of Pinned, or the short form of one, see Full; Default if empty.
 	Version string
 	// OS and Arch are named as Go names them ("linux", "amd64"); those of this machine if empty.
 	OS, Arch string
@@ -75,7 +75,7 @@ func Build(ctx context.Context, req Request) (Binaries, error) {
 }
 
 func complete(req Request) (Request, error) {
-	if req.Version == "" {
+	if req.Version = Full(req.Version); req.Version == "" {
 		req.Version = Default
 	}
 	if req.OS == "" {

@@ -36,6 +36,8 @@ type birth struct {
 	seat   harness.Seat
 	node   string // name of the node and, if disk is nil, of its new disk
 	disk   harness.Disk
+	// version is the one to run; the runtime's default if empty.
+	version string
 }
 
 func (b *bench) layout(size int) harness.Layout {
@@ -67,7 +69,7 @@ func (b *bench) member(spec birth) *member {
 		"--initial-cluster-state=new",
 	}, quick()...)
 	node, err := b.site.NewNode(b.ctx, harness.NodeSpec{
-		Name: spec.node, Hostname: spec.seat.Name, Disk: spec.disk, Args: args,
+		Name: spec.node, Hostname: spec.seat.Name, Disk: spec.disk, Args: args, Version: spec.version,
 	})
 	must(b.t, err)
 	return &member{bench: b, Node: node, name: spec.node, disk: spec.disk}

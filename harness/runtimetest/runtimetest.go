@@ -21,6 +21,9 @@ type Suite struct {
 	Open func(t *testing.T) harness.Runtime
 	// Sizes are the sizes of the clusters that are started; 1 to 4 if empty.
 	Sizes []int
+	// Other is a version of etcd beside the runtime's default; its checks are skipped if it is empty, because making an etcd
+	// available can take minutes.
+	Other string
 }
 
 // Run runs the whole suite against the runtime that open returns.
@@ -49,6 +52,10 @@ func (s Suite) Run(t *testing.T) {
 			check(t, rt)
 		})
 	}
+	t.Run("version", func(t *testing.T) {
+		t.Parallel()
+		versions(t, rt, s.Other)
+	})
 	s.clusters(t, rt)
 }
 
@@ -80,7 +87,7 @@ func prepares(t *testing.T, rt harness.Runtime) {
 	answers := make(chan answer, 3)
 	for range cap(answers) {
 		go func() {
-			prepared, err := rt.Prepare(ctx)
+			prepared, err := rt.Prepare(ctx, "")
 			answers <- answer{prepared, err}
 		}()
 	}

@@ -3,6 +3,7 @@ package await
 import (
 	"context"
 	"fmt"
+	"sync"
 )
 
 // Once is work whose result is kept, such as the making of an image: one caller at a time does it, and the others wait for
@@ -33,4 +34,28 @@ func (o *Once[T]) Do(ctx context.Context, work func(context.Context) (T, error))
 	}
 	o.kept, o.done = result, true
 	return result, nil
+}
+
+// Each is Once for every key: the work of two keys may go on at the same time. Its zero value is not usable.
+type Each[K comparable, T any] struct {
+	name string
+	mu   sync.Mutex // guards kept
+	kept map[K]*Once[T]
+}
+
+// NewEach names the work for the error of those who give up.
+func NewEach[K comparable, T any](name string) *Each[K, T] {
+	return &Each[K, T]{name: name, kept: map[K]*Once[T]{}}
+}
+
+// Do returns the result that is kept for the key, or does the work.
+func (e *Each[K, T]) Do(ctx context.Context, key K, work func(context.Context) (T, error)) (T, error) {
+	e.mu.Lock()
+	once := e.kept[key]
+	if once == nil {
+		once = NewOnce[T](e.name)
+		e.kept[key] = once
+	}
+	e.mu.Unlock()
+	return once.Do(ctx, work)
 }

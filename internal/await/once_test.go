@@ -52,3 +52,21 @@ func TestWaitingForOnceCanBeGivenUp(t *testing.T) {
 		t.Errorf("got %d, %v, want what was kept", got, err)
 	}
 }
+
+func TestEveryKeyHasAResultOfItsOwn(t *testing.T) {
+	each, calls := NewEach[string, string]("count"), 0
+	for range 2 {
+		for _, key := range []string{"a", "b"} {
+			got, err := each.Do(t.Context(), key, func(context.Context) (string, error) {
+				calls++
+				return "of " + key, nil
+			})
+			if got != "of "+key || err != nil {
+				t.Errorf("key %s: got %q, %v", key, got, err)
+			}
+		}
+	}
+	if calls != 2 {
+		t.Errorf("the work of two keys was done %d times", calls)
+	}
+}

@@ -100,7 +100,7 @@ func etcdFinding(ctx context.Context, cfg host.Config, e engine, b build) Findin
 func givenFinding(ctx context.Context, cfg host.Config, f Finding) Finding {
 	rt, err := process.New(process.Config{Program: cfg.Program, Version: cfg.Version, StateDir: cfg.StateDir})
 	if err == nil {
-		prepared, failure := rt.Prepare(ctx)
+		prepared, failure := rt.Prepare(ctx, "")
 		f.What, f.Seen, err = "etcd "+prepared.Version, "program "+cfg.Program, failure
 	}
 	if err != nil {
