@@ -24,37 +24,11 @@ func (d *Drill) Backup(ctx context.Context, cluster *harness.Cluster) (recovery.
 // Rescue saves a snapshot from a survivor of the outage, without a quorum, and checks it. Of several survivors it takes the
 // one with the highest revision: the others only hold less.
 func (d *Drill) Rescue(ctx context.Context, outage *Outage) (recovery.Source, error) {
-	if len(outage.Survivors) == 0 {
-		return recovery.Source{}, errors.New("save snapshot: the outage left no survivor")
-	}
-	var best *harness.Member
-	var highest int64
-	for _, name := range outage.Survivors {
-		m, err := outage.cluster.Member(name)
-		if err != nil {
-			return recovery.Source{}, err
-		}
-		revision, err := appliedRevision(ctx, m)
-		if err != nil {
-			return recovery.Source{}, fmt.Errorf("choose survivor: %w", err)
-		}
-		if best == nil || revision > highest {
-			best, highest = m, revision
-		}
+	best, err := d.BestSurvivor(ctx, outage)
+	if err != nil {
+		return recovery.Source{}, fmt.Errorf("save snapshot: %w", err)
 	}
 	return d.save(ctx, best)
-}
-
-func appliedRevision(ctx context.Context, m *harness.Member) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	probe, err := m.Probe(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer probe.Close()
-	read, err := probe.Read(ctx, harness.Serializable)
-	return read.Revision, err
 }
 
 func (d *Drill) save(ctx context.Context, m *harness.Member) (recovery.Source, error) {

@@ -41,6 +41,7 @@ const (
 	EventFenced         EventName = "fenced"        // the observation of the fence ended
 	EventReadBack       EventName = "read-back"     // every member's history and keyspace were read
 	EventJudged         EventName = "judged"        // the verdict is written
+	EventReplaced       EventName = "replaced"      // the lost members were replaced in the living cluster
 	EventHealed         EventName = "healed"        // an outage was undone without a restore
 	EventClosed         EventName = "closed"        // nothing of the drill is left outside its folder
 	EventPreparingFence EventName = "setting-aside" // a directory is copied before its owner is wiped

@@ -72,7 +72,7 @@ func (d *Drill) dismiss(ctx context.Context, returned *harness.Member) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	_, err := returned.Kill(ctx)
-	return errors.Join(err, d.saveLog(ctx, returned, returned.Name()+"-returned"))
+	return errors.Join(err, d.saveLog(ctx, returned))
 }
 
 // look is what must stay the same on a new member while the old one is there. That a member does not answer is seen, too:

@@ -52,8 +52,7 @@ func NewPreview(spec Spec, places harness.Placer) (Preview, error) {
 		}
 		p.Survivors = slices.DeleteFunc(old.Names(), func(name string) bool { return slices.Contains(p.Victims, name) })
 	}
-	source := recovery.Source{Kind: spec.Source, Path: previewSource, SHA256: previewDigest, RestorePoint: 1}
-	plan, err := recovery.NewPlan(source, old, p.Token, recovery.WithDataDir(restoredDir))
+	plan, err := previewPlan(spec, places, old, p)
 	if err != nil {
 		return Preview{}, err
 	}
@@ -61,6 +60,28 @@ func NewPreview(spec Spec, places harness.Placer) (Preview, error) {
 	r := runbook{spec: spec, places: places, old: old, preview: p, plan: plan}
 	p.Steps, err = r.steps()
 	return p, err
+}
+
+// previewPlan plans the way back as far as it can be known before. Whom the leader's loss hits, and which of several survivors
+// holds the most, is not; the last of them stands for the best.
+func previewPlan(spec Spec, places harness.Placer, old harness.Layout, p Preview) (recovery.Plan, error) {
+	source := recovery.Source{Kind: spec.Source, Path: previewSource, SHA256: previewDigest, RestorePoint: 1}
+	opts := []recovery.PlanOption{recovery.WithDataDir(restoredDir), recovery.WithPlaces(places)}
+	victims, survivors := p.Victims, p.Survivors
+	if len(victims) == 0 {
+		victims, survivors = old.Names()[:1], old.Names()[1:]
+	}
+	switch spec.way() {
+	case recovery.RouteSeed:
+		return recovery.NewSeedPlan(source, old, p.Token, opts...)
+	case recovery.RouteForce:
+		return recovery.NewForcePlan(old, survivors[len(survivors)-1], opts...)
+	case recovery.RouteReplace:
+		return recovery.NewReplacePlan(old, victims, opts...)
+	case recovery.RouteRestart:
+		return recovery.NewRestartPlan(old, victims, survivors, opts...)
+	}
+	return recovery.NewPlan(source, old, p.Token, opts...)
 }
 
 // runbook writes down a drill as steps.
@@ -77,10 +98,6 @@ func (r runbook) steps() ([]Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	again, err := r.start(r.plan.Layout, restoredDir)
-	if err != nil {
-		return nil, err
-	}
 	middle, err := r.disaster()
 	if err != nil {
 		return nil, err
@@ -89,12 +106,34 @@ func (r runbook) steps() ([]Step, error) {
 		Title:    fmt.Sprintf("start a cluster of %d and write %d keys of %d bytes", r.spec.Members, r.spec.Keys, r.spec.ValueBytes),
 		Commands: begin,
 	}}
-	return append(append(steps, middle...),
-		Step{Title: "check the source", Commands: []string{"etcdutl snapshot status " + previewSource}},
-		Step{Title: "restore every member from it, under a fresh token", Commands: r.plan.Commands()},
-		Step{Title: "start the new cluster " + r.plan.ClusterID.String() + " on the new directories", Commands: again},
-		Step{Title: "prove every revision, the identity, and that an old member is fenced"},
-	), nil
+	steps = append(steps, middle...)
+	if r.plan.Route.NeedsSource() {
+		steps = append(steps, Step{Title: "check the source", Commands: []string{"etcdutl snapshot status " + previewSource}})
+	}
+	back, err := r.wayBack()
+	if err != nil {
+		return nil, err
+	}
+	last := "prove every revision, the identity, and that an old member is fenced"
+	if r.plan.Route.KeepsCluster() {
+		last = "prove every revision, and that the cluster is still the old one; lost is " + r.plan.Route.Loses()
+	}
+	return append(append(steps, back...), Step{Title: last}), nil
+}
+
+// wayBack is the plan as steps.
+func (r runbook) wayBack() ([]Step, error) {
+	if r.plan.Route != recovery.RouteRestore {
+		return []Step{{Title: fmt.Sprintf("%s; cluster %s", r.plan.Route.Text(), r.plan.ClusterID), Commands: r.plan.Commands()}}, nil
+	}
+	again, err := r.start(r.plan.Layout, restoredDir)
+	if err != nil {
+		return nil, err
+	}
+	return []Step{
+		{Title: "restore every member from it, under a fresh token", Commands: r.plan.Commands()},
+		{Title: "start the new cluster " + r.plan.ClusterID.String() + " on the new directories", Commands: again},
+	}, nil
 }
 
 // disaster is the disaster and how the source is had, in the order in which the spec wants them.
@@ -109,6 +148,9 @@ func (r runbook) disaster() ([]Step, error) {
 		return nil, err
 	}
 	strike := Step{Title: fmt.Sprintf("%s %s; watch until the quorum is proved lost", r.spec.Fault, victims)}
+	if !r.spec.Lose.CostsQuorum(r.spec.Members) {
+		strike.Title = fmt.Sprintf("%s %s; watch whether the others go on", r.spec.Fault, victims)
+	}
 	for _, name := range r.preview.Victims {
 		strike.Commands = append(strike.Commands, onHost(name, handOf(r.spec.Fault, name)))
 	}
@@ -125,6 +167,10 @@ func (r runbook) disaster() ([]Step, error) {
 		Commands: []string{onHost(from, "cp "+place.DataDir+"/member/snap/db "+previewSource)},
 	}
 	switch {
+	case r.plan.Route == recovery.RouteForce:
+		return []Step{strike, stop}, nil
+	case !r.plan.Route.NeedsSource():
+		return []Step{strike}, nil
 	case r.spec.Source == recovery.DBCopy:
 		return []Step{strike, stop, fetch}, nil
 	case r.spec.Backup == Before:

@@ -37,7 +37,7 @@ func Rehearse(ctx context.Context, spec Spec, opts Options) (out Report, err err
 // judgeStillborn judges a restore that went through and yielded a cluster that does not live. If its members can be read,
 // the evidence tells which of them is at fault; if not, all that is known is that it is dead.
 func (d *Drill) judgeStillborn(ctx context.Context, p Proof, reason error) (verify.Verdict, error) {
-	if p.Reborn != nil && p.Reborn.Canary.Acknowledged {
+	if p.Reborn != nil && p.Reborn.Canary.Acknowledged && p.Plan.Route.NeedsSource() {
 		if verdict, err := d.Verify(ctx, p); err == nil {
 			return verdict, nil
 		}
@@ -68,7 +68,7 @@ func (d *Drill) rehearse(ctx context.Context) (r rehearsal, err error) {
 	if err := writing.AwaitFilled(ctx); err != nil {
 		return r, err
 	}
-	if d.spec.Backup == Before {
+	if d.spec.Backup == Before && d.spec.way().NeedsSource() {
 		if p.Source, err = d.Backup(ctx, old); err != nil {
 			return r, err
 		}
@@ -83,10 +83,7 @@ func (d *Drill) rehearse(ctx context.Context) (r rehearsal, err error) {
 	if p.Outage, err = d.Strike(ctx, old, fault); err != nil {
 		return r, err
 	}
-	if err := d.recoverCluster(ctx, writing, p); err != nil {
-		return r, err
-	}
-	r.verdict, err = d.Verify(ctx, r.proof)
+	err = d.takeRoute(ctx, writing, &r)
 	return r, err
 }
 
@@ -111,10 +108,14 @@ func (d *Drill) recoverCluster(ctx context.Context, writing *Load, p *Proof) (er
 			return err
 		}
 	}
-	if p.Plan, err = d.Plan(p.Source, p.Down, identity.FreshToken()); err != nil {
+	plan := d.Plan
+	if d.spec.way() == recovery.RouteSeed {
+		plan = d.PlanSeed
+	}
+	if p.Plan, err = plan(p.Source, p.Down, identity.FreshToken()); err != nil {
 		return err
 	}
-	if p.Reborn, err = d.Restore(ctx, p.Plan); err != nil {
+	if p.Reborn, err = d.Follow(ctx, p.Plan, p.Down.Cluster); err != nil {
 		return fmt.Errorf("recover: %w", err)
 	}
 	return nil

@@ -21,7 +21,7 @@ func (d *Drill) report(r rehearsal, failure error) report.Report {
 		Number: max(d.opts.Number, 1), Of: max(d.opts.Of, 1), Title: d.spec.Title(), Folder: string(d.folder),
 		Spec: report.Spec{
 			Members: d.spec.Members, Lose: string(d.spec.Lose), Fault: d.spec.Fault, Source: string(d.spec.Source),
-			Backup: string(d.spec.Backup), Keys: d.spec.Keys, ValueSizeBytes: d.spec.ValueBytes, Workers: d.spec.Workers,
+			Backup: string(d.spec.Backup), Route: string(d.spec.way()), Keys: d.spec.Keys, ValueSizeBytes: d.spec.ValueBytes, Workers: d.spec.Workers,
 		},
 		Runtime: report.Runtime{
 			Chosen: d.opts.Chosen, Engine: d.prepared.Engine, EtcdVersion: d.prepared.Version, EtcdOrigin: d.prepared.Origin,
@@ -49,6 +49,9 @@ func (d *Drill) report(r rehearsal, failure error) report.Report {
 		for _, m := range p.Outage.cluster.Members() {
 			out.Identity.OldMembers[m.Name()] = m.ID()
 		}
+	}
+	if p.Outage != nil && !p.Outage.LostQuorum() {
+		out.RTO = report.RTO{} // the cluster never stopped serving, so there was nothing to come back from
 	}
 	if p.Plan.ClusterID != 0 {
 		out.Plan = planReport(p.Plan)
@@ -84,12 +87,15 @@ func (d *Drill) addEvidence(out *report.Report) {
 }
 
 func planReport(p recovery.Plan) *report.Plan {
-	route := "restore every member from a saved snapshot"
-	if p.Source.Kind == recovery.DBCopy {
-		route = "restore every member from a db copy, hash check skipped"
+	route := p.Route.Text()
+	if p.Route == recovery.RouteRestore {
+		route = "restore every member from a saved snapshot"
+		if p.Source.Kind == recovery.DBCopy {
+			route = "restore every member from a db copy, hash check skipped"
+		}
 	}
 	return &report.Plan{
-		Route: route, Token: p.Layout.Token, SourceSHA256: p.Source.SHA256,
+		Route: route, Loses: p.Route.Loses(), Token: p.Layout.Token, SourceSHA256: p.Source.SHA256,
 		HashChecked: p.Source.Kind == recovery.SavedSnapshot, Commands: p.Commands(),
 	}
 }
@@ -106,10 +112,15 @@ func (s Spec) Title() string {
 	done := map[string]string{"kill": "killed", "stop": "stopped", "pause": "paused", "wipe": "wiped"}[s.Fault]
 	source := "snapshot saved from a survivor"
 	switch {
+	case !s.way().NeedsSource():
+		source = s.titleOfRoute()
 	case s.Source == recovery.DBCopy:
 		source = "db copy, hash check skipped"
 	case s.Backup == Before:
 		source = "snapshot saved before"
+	}
+	if s.way() == recovery.RouteSeed {
+		source += ", one member restored and the others added"
 	}
 	if s.Members == 1 {
 		return fmt.Sprintf("1 member, %s, %s", done, source)
@@ -145,6 +156,9 @@ func (e *events) recovery() report.RTO {
 		{report.PartAgree, EventWritten, EventAgreed},
 	} {
 		from, to := e.at(bounds.from), e.at(bounds.to)
+		if bounds.part == report.PartStart && from.IsZero() {
+			from = e.at(EventPlanned) // a route without a restore
+		}
 		if !from.Before(signal) && !to.IsZero() {
 			steps = append(steps, report.Step{Name: bounds.part, From: from, To: to})
 		}

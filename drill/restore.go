@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/etcd-drill/etcd-drill/harness"
-	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/internal/await"
 	"github.com/etcd-drill/etcd-drill/internal/ledger"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
@@ -27,20 +24,6 @@ type Reborn struct {
 	Restored recovery.Restored
 	// Canary is the first write that it acknowledged.
 	Canary verify.Canary
-}
-
-// Plan computes how to restore every member of the lost cluster from the source, under this token. It touches nothing but
-// plan.txt in the drill folder. A token that was used before is refused with recovery.ErrTokenReused.
-func (d *Drill) Plan(source recovery.Source, down *Down, token identity.Token) (recovery.Plan, error) {
-	plan, err := recovery.NewPlan(source, down.Layout(), token, recovery.WithDataDir(restoredDir))
-	if err != nil {
-		return recovery.Plan{}, err
-	}
-	text := strings.Join(plan.Commands(), "\n") + "\n"
-	if err := os.WriteFile(d.folder.plan(), []byte(text), 0o600); err != nil {
-		return recovery.Plan{}, fmt.Errorf("write plan: %w", err)
-	}
-	return plan, d.events.emit(EventPlanned, "cluster %s", plan.ClusterID)
 }
 
 // Restore follows the plan: it restores every member's directory and boots the new cluster on them.
@@ -91,6 +74,15 @@ func (d *Drill) Boot(ctx context.Context, restored recovery.Restored) (*Reborn, 
 
 // awaken takes a cluster from running processes to a write that all members show, and marks every step.
 func (d *Drill) awaken(ctx context.Context, cluster *harness.Cluster) (verify.Canary, error) {
+	canary, err := d.firstWrite(ctx, cluster)
+	if err != nil {
+		return canary, err
+	}
+	return d.agree(ctx, cluster, canary)
+}
+
+// firstWrite takes a cluster from running processes to an acknowledged write.
+func (d *Drill) firstWrite(ctx context.Context, cluster *harness.Cluster) (verify.Canary, error) {
 	first, err := firstLed(ctx, cluster, d.opts.ReadyWithin)
 	if err != nil {
 		return verify.Canary{}, err
@@ -116,9 +108,12 @@ func (d *Drill) awaken(ctx context.Context, cluster *harness.Cluster) (verify.Ca
 	if err != nil {
 		return canary, err
 	}
-	if err := d.events.emit(EventWritten, "revision %d", canary.Revision); err != nil {
-		return canary, err
-	}
+	return canary, d.events.emit(EventWritten, "revision %d", canary.Revision)
+}
+
+// agree returns when all members show the write, with the names of those that do.
+func (d *Drill) agree(ctx context.Context, cluster *harness.Cluster, canary verify.Canary) (verify.Canary, error) {
+	var err error
 	if canary.SeenBy, err = awaitCanary(ctx, cluster, canary, d.opts.ReadyWithin); err != nil {
 		return canary, err
 	}

@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -17,10 +18,12 @@ type Spec struct {
 	Lose    faults.Target `json:"lose"`
 	Source  recovery.Kind `json:"source"`
 	// Backup says when a snapshot is saved. A db copy is always taken after the disaster.
-	Backup     Backup `json:"backup"`
-	Keys       int    `json:"keys"`
-	ValueBytes int    `json:"valueBytes"`
-	Workers    int    `json:"workers"`
+	Backup Backup `json:"backup"`
+	// Route is the way back; recovery.RouteRestore if empty. Routes without a source take no notice of Source and Backup.
+	Route      recovery.Route `json:"route,omitempty"`
+	Keys       int            `json:"keys"`
+	ValueBytes int            `json:"valueBytes"`
+	Workers    int            `json:"workers"`
 	// Seed fixes each worker's stream of operations, the victims and the plan's shape. Interleaving, revisions and leadership
 	// are not reproducible.
 	Seed uint64 `json:"seed"`
@@ -63,7 +66,7 @@ var ErrUsage = errors.New("wrong usage")
 
 // Check returns an error wrapping ErrUsage, with the reason and the way out, if no drill can follow the spec.
 func (s Spec) Check() error {
-	for _, check := range []func(Spec) error{Spec.checkWords, Spec.checkSource} {
+	for _, check := range []func(Spec) error{Spec.checkWords, Spec.checkRoute} {
 		if err := check(s); err != nil {
 			return fmt.Errorf("%w: %w", ErrUsage, err)
 		}
@@ -92,6 +95,38 @@ func (s Spec) checkWords() error {
 	}
 	if s.Backup != Before && s.Backup != After {
 		return fmt.Errorf("unknown time of backup %q: choose %s or %s", s.Backup, Before, After)
+	}
+	return nil
+}
+
+// way is the route, named or not.
+func (s Spec) way() recovery.Route { return cmp.Or(s.Route, recovery.RouteRestore) }
+
+// checkRoute refuses a route that this disaster closes.
+func (s Spec) checkRoute() error {
+	hit, err := s.Lose.Size(s.Members)
+	if err != nil {
+		return err
+	}
+	costsQuorum, wiped := s.Lose.CostsQuorum(s.Members), s.Fault == faults.NameWipe
+	switch route := s.way(); {
+	case !route.Known():
+		return fmt.Errorf("unknown route %q: choose one of %v", s.Route, recovery.Routes())
+	case route.NeedsSource():
+		return s.checkSource()
+	case route == recovery.RouteForce && hit == s.Members:
+		return fmt.Errorf("with all %d members lost nobody is left to start with --force-new-cluster; "+
+			"use --route restart where their data is left, or --route restore", s.Members)
+	case route == recovery.RouteForce && !costsQuorum, route == recovery.RouteForce && s.Fault == "pause":
+		return errors.New("--force-new-cluster throws every other member away, so it is for a lost quorum whose members are dead; " +
+			"use --lose quorum and --fault kill, stop or wipe, or --route replace")
+	case route == recovery.RouteReplace && costsQuorum:
+		return fmt.Errorf("with %d of %d members lost the others cannot agree to replace one; use --lose tolerable, or --route restore",
+			hit, s.Members)
+	case route == recovery.RouteReplace && s.Fault == "pause":
+		return errors.New("a paused member comes back by itself; use --fault kill, stop or wipe to replace one")
+	case route == recovery.RouteRestart && (wiped || s.Fault == "pause"):
+		return fmt.Errorf("members that were hit by %q cannot be started again on their data; use --fault kill or stop", s.Fault)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/etcd-drill/etcd-drill/harness"
@@ -35,17 +36,12 @@ func (d *Drill) Start(ctx context.Context) (*harness.Cluster, error) {
 
 // prepare makes the next generation of nodes and disks on the drill's site.
 func (d *Drill) prepare(ctx context.Context, birth harness.Birth) (*harness.Cluster, error) {
-	d.mu.Lock()
-	d.generation++
-	birth.Generation, birth.Args = d.generation, d.opts.EtcdArgs
-	d.mu.Unlock()
+	birth.Generation, birth.Args = d.nextGeneration(), append(slices.Clone(d.opts.EtcdArgs), birth.Args...)
 	cluster, err := harness.Prepare(ctx, d.site, birth)
 	if err != nil {
 		return nil, err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.clusters = append(d.clusters, cluster)
+	d.keep(cluster)
 	return cluster, nil
 }
 
@@ -115,19 +111,20 @@ func endVictim(ctx context.Context, cluster *harness.Cluster, name string) error
 // saveLogs keeps what every member of every generation printed.
 func (d *Drill) saveLogs(ctx context.Context) error {
 	var failures []error
-	for i, cluster := range d.clusters {
+	saved := map[string]bool{} // a cluster that members joined or left is remembered more than once
+	for _, cluster := range d.clusters {
 		for _, m := range cluster.Members() {
-			name := m.Name()
-			if i > 0 {
-				name = fmt.Sprintf("%s-g%d", name, i+1)
+			if !saved[m.NodeName()] {
+				failures = append(failures, d.saveLog(ctx, m))
 			}
-			failures = append(failures, d.saveLog(ctx, m, name))
+			saved[m.NodeName()] = true
 		}
 	}
 	return errors.Join(failures...)
 }
 
-func (d *Drill) saveLog(ctx context.Context, m *harness.Member, name string) (err error) {
+func (d *Drill) saveLog(ctx context.Context, m *harness.Member) (err error) {
+	name := m.NodeName()
 	logs, err := m.Logs(ctx)
 	if errors.Is(err, harness.ErrNeverStarted) {
 		return nil

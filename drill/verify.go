@@ -1,8 +1,10 @@
 package drill
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -26,7 +28,7 @@ type Proof struct {
 // old member is started beside it. All of it is written to the drill folder before it is judged.
 func (d *Drill) Verify(ctx context.Context, p Proof) (verify.Verdict, error) {
 	plain := stored{
-		Outage: outageEvidence(p.Outage), Members: len(p.Plan.Members), Canary: p.Reborn.Canary,
+		Outage: outageEvidence(p.Outage), Members: len(p.Plan.Members) + len(p.Plan.Joining), Canary: p.Reborn.Canary,
 		Identity: restoredIdentity(p), Demands: d.demands(p),
 		Source: &verify.Source{
 			Kind: string(p.Source.Kind), SHA256: p.Source.SHA256,
@@ -55,37 +57,74 @@ func (d *Drill) Verify(ctx context.Context, p Proof) (verify.Verdict, error) {
 	if err := work.Wait(); err != nil {
 		return verify.Verdict{}, fmt.Errorf("gather evidence: %w", err)
 	}
-	for i, restored := range p.Reborn.Restored.Members {
-		plain.Reborn[i].SourceSHA256 = restored.SHA256
+	for i, m := range p.Reborn.Members() {
+		at := slices.IndexFunc(p.Reborn.Restored.Members, func(r recovery.RestoredMember) bool { return r.Name == m.Name() })
+		if plain.Reborn[i].Joined = at < 0; at >= 0 {
+			plain.Reborn[i].SourceSHA256 = p.Reborn.Restored.Members[at].SHA256
+		}
 	}
 	return d.judge(plain)
 }
 
-// Healed is what the phases of an outage that needs no restore returned.
+// Healed is what the phases of an outage returned whose route keeps the cluster.
 type Healed struct {
-	Book    Book
-	Outage  *Outage
+	Book   Book
+	Outage *Outage
+	// Cluster is the living one, with all its members.
 	Cluster *harness.Cluster
+	// Route is how it came back; RouteRestart if empty.
+	Route recovery.Route
+	// Canary is the first write to it, if the drill has made one already.
+	Canary verify.Canary
 }
 
-// VerifyHealed gathers the evidence of a cluster that survived, or came back by itself or by a plain restart. Nothing that
-// was acknowledged may be lost, and the cluster must still be the old one.
+// VerifyHealed gathers the evidence of a cluster that survived, or came back under its old ID. Where the route must lose
+// nothing, nothing that was acknowledged may be lost; an old member that was removed must not come back unnoticed.
 func (d *Drill) VerifyHealed(ctx context.Context, h Healed) (verify.Verdict, error) {
-	canary, err := d.awaken(ctx, h.Cluster)
-	if err != nil {
-		return verify.Verdict{}, fmt.Errorf("gather evidence: %w", err)
+	route := cmp.Or(h.Route, recovery.RouteRestart)
+	if !h.Canary.Acknowledged {
+		canary, err := d.awaken(ctx, h.Cluster)
+		if err != nil {
+			return verify.Verdict{}, fmt.Errorf("gather evidence: %w", err)
+		}
+		h.Canary = canary
 	}
-	old := h.Cluster.Layout()
+	old := h.Outage.cluster
 	plain := stored{
-		Outage: outageEvidence(h.Outage), Members: h.Cluster.Size(), Canary: canary,
-		Identity: verify.Identity{OldCluster: old.ClusterID(), OldMembers: memberIDs(old)},
-		Demands:  verify.Demands{QuorumLoss: h.Outage.Target.CostsQuorum(h.Cluster.Size()), NoLoss: true},
+		Outage: outageEvidence(h.Outage), Members: h.Cluster.Size(), Canary: h.Canary,
+		Identity: keptIdentity(old, h.Cluster),
+		Demands: verify.Demands{
+			QuorumLoss: h.Outage.Target.CostsQuorum(old.Size()), NoLoss: route.LosesNothing(),
+		},
+	}
+	var err error
+	if len(plain.Identity.PlannedMembers) > 0 {
+		if plain.Fence, err = d.expel(ctx, h.Outage, &Reborn{Cluster: h.Cluster}); err != nil {
+			return verify.Verdict{}, fmt.Errorf("gather evidence: %w", err)
+		}
 	}
 	// The revision before the canary is the last that the load can own.
-	if plain.Reborn, err = d.readBack(ctx, h.Cluster, readAt{revision: canary.Revision - 1}); err != nil {
+	if plain.Reborn, err = d.readBack(ctx, h.Cluster, readAt{revision: h.Canary.Revision - 1}); err != nil {
 		return verify.Verdict{}, fmt.Errorf("gather evidence: %w", err)
 	}
+	for i, m := range h.Cluster.Members() {
+		_, plain.Reborn[i].Joined = plain.Identity.PlannedMembers[m.Name()]
+	}
 	return d.judge(plain)
+}
+
+// keptIdentity names, of a cluster that goes on, the members that it had and those that were added to it since.
+func keptIdentity(old, now *harness.Cluster) verify.Identity {
+	id := verify.Identity{OldCluster: old.ID(), OldMembers: memberIDs(old)}
+	for _, m := range now.Members() {
+		if !slices.Contains(id.OldMembers, m.ID()) {
+			if id.PlannedMembers == nil {
+				id.PlannedMembers = map[string]identity.MemberID{}
+			}
+			id.PlannedMembers[m.Name()] = m.ID()
+		}
+	}
+	return id
 }
 
 func (d *Drill) judge(plain stored) (verify.Verdict, error) {
@@ -126,21 +165,25 @@ func outageEvidence(o *Outage) verify.Outage {
 }
 
 func restoredIdentity(p Proof) verify.Identity {
-	old := p.Down.Layout()
 	planned := map[string]identity.MemberID{}
 	for _, m := range p.Plan.Members {
 		planned[m.Name] = m.MemberID
 	}
+	for _, seat := range p.Plan.Joining { // etcd drew their IDs when they were added
+		if m, err := p.Reborn.Member(seat.Name); err == nil {
+			planned[seat.Name] = m.ID()
+		}
+	}
 	return verify.Identity{
-		Fresh: true, OldCluster: old.ClusterID(), OldMembers: memberIDs(old),
+		Fresh: true, OldCluster: p.Down.Cluster.ID(), OldMembers: memberIDs(p.Down.Cluster),
 		PlannedCluster: p.Plan.ClusterID, PlannedMembers: planned,
 	}
 }
 
-func memberIDs(layout harness.Layout) []identity.MemberID {
+func memberIDs(cluster *harness.Cluster) []identity.MemberID {
 	var ids []identity.MemberID
-	for _, seat := range layout.Seats {
-		ids = append(ids, layout.MemberID(seat))
+	for _, m := range cluster.Members() {
+		ids = append(ids, m.ID())
 	}
 	return ids
 }

@@ -18,8 +18,9 @@ import (
 type Cluster struct {
 	site    Site
 	layout  Layout
+	id      identity.ClusterID
 	members []*Member
-	fresh   bool // it begins empty, so its members bootstrap
+	birth   Birth // what joining members are made like
 }
 
 // Birth says what a cluster is started from.
@@ -30,6 +31,8 @@ type Birth struct {
 	Generation int
 	// Dirs maps every member's name to the prepared data directory that its disk adopts; nil for a new, empty cluster.
 	Dirs map[string]string
+	// Kept makes a cluster go on that was there before; nil for one that is new.
+	Kept *Kept
 	// Args are further etcd flags for every member.
 	Args []string
 	// Version is the version of etcd that every member runs, as Runtime.Prepare takes it.
@@ -38,6 +41,10 @@ type Birth struct {
 
 // Prepare makes the nodes and disks of a cluster and starts nothing.
 func Prepare(ctx context.Context, site Site, birth Birth) (*Cluster, error) {
+	id := birth.Layout.ClusterID()
+	if birth.Kept != nil {
+		id = birth.Kept.Cluster
+	}
 	members := make([]*Member, len(birth.Layout.Seats))
 	work, ctx := errgroup.WithContext(ctx)
 	for i, seat := range birth.Layout.Seats {
@@ -49,8 +56,11 @@ func Prepare(ctx context.Context, site Site, birth Birth) (*Cluster, error) {
 	if err := work.Wait(); err != nil {
 		return nil, fmt.Errorf("prepare cluster of %d: %w", len(members), err)
 	}
-	return &Cluster{site: site, layout: birth.Layout, members: members, fresh: birth.Dirs == nil}, nil
+	return &Cluster{site: site, layout: birth.Layout, id: id, members: members, birth: birth}, nil
 }
+
+// fresh tells whether the members begin empty, so that they bootstrap.
+func (b Birth) fresh() bool { return b.Dirs == nil && b.Kept == nil }
 
 func prepareMember(ctx context.Context, site Site, birth Birth, seat Seat) (*Member, error) {
 	name := nodeName(seat.Name, birth.Generation)
@@ -58,18 +68,9 @@ func prepareMember(ctx context.Context, site Site, birth Birth, seat Seat) (*Mem
 	if err != nil {
 		return nil, err
 	}
-	disk, err := site.NewDisk(ctx, name)
+	disk, id, err := birth.disk(ctx, site, seat)
 	if err != nil {
 		return nil, err
-	}
-	if birth.Dirs != nil {
-		dir, ok := birth.Dirs[seat.Name]
-		if !ok {
-			return nil, fmt.Errorf("prepare %s: no directory was prepared for it", seat.Name)
-		}
-		if err := disk.Adopt(ctx, dir); err != nil {
-			return nil, fmt.Errorf("prepare %s: %w", seat.Name, err)
-		}
 	}
 	args := append(Flags(birth.Layout, seat, place), birth.Args...)
 	node, err := site.NewNode(ctx, NodeSpec{Name: name, Hostname: seat.Name, Disk: disk, Args: args, Version: birth.Version})
@@ -77,8 +78,33 @@ func prepareMember(ctx context.Context, site Site, birth Birth, seat Seat) (*Mem
 		return nil, err
 	}
 	return &Member{
-		seat: seat, id: birth.Layout.MemberID(seat), node: node, disk: disk, args: args, version: birth.Version,
+		seat: seat, id: id, node: node, nodeName: name, disk: disk, args: args, version: birth.Version,
 	}, nil
+}
+
+// disk returns the storage with which the member of this seat begins, and the ID that it has there.
+func (b Birth) disk(ctx context.Context, site Site, seat Seat) (Disk, identity.MemberID, error) {
+	if b.Kept != nil {
+		m, ok := b.Kept.Members[seat.Name]
+		if !ok {
+			return nil, 0, fmt.Errorf("prepare %s: it is no member of the cluster that goes on", seat.Name)
+		}
+		return m.disk, m.id, nil
+	}
+	disk, err := site.NewDisk(ctx, nodeName(seat.Name, b.Generation))
+	if err != nil {
+		return nil, 0, err
+	}
+	if b.Dirs != nil {
+		dir, ok := b.Dirs[seat.Name]
+		if !ok {
+			return nil, 0, fmt.Errorf("prepare %s: no directory was prepared for it", seat.Name)
+		}
+		if err := disk.Adopt(ctx, dir); err != nil {
+			return nil, 0, fmt.Errorf("prepare %s: %w", seat.Name, err)
+		}
+	}
+	return disk, b.Layout.MemberID(seat), nil
 }
 
 func nodeName(member string, generation int) string {
@@ -104,8 +130,9 @@ func Flags(layout Layout, seat Seat, place Place) []string {
 	}
 }
 
-// ID returns the ID that the cluster's layout yields. AwaitReady holds every member to it.
-func (c *Cluster) ID() identity.ClusterID { return c.layout.ClusterID() }
+// ID returns the cluster's ID: what its layout yields, or what it kept when members came and went. AwaitReady holds every
+// member to it.
+func (c *Cluster) ID() identity.ClusterID { return c.id }
 
 // Layout returns the cluster's plan.
 func (c *Cluster) Layout() Layout { return c.layout }
@@ -137,7 +164,7 @@ func (c *Cluster) Member(name string) (*Member, error) {
 // Members that start at the same moment all listen and do not answer yet, and cost each other those seconds.
 func (c *Cluster) Start(ctx context.Context) error {
 	together := c.members
-	if c.fresh && len(c.members) > 1 {
+	if c.birth.fresh() && len(c.members) > 1 {
 		if err := c.startAhead(ctx, c.members[0]); err != nil {
 			return errors.Join(err, c.abandon(ctx))
 		}

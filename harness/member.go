@@ -23,12 +23,22 @@ type Member struct {
 	args []string // etcd's flags, kept for Return
 	// version is that of the Birth, kept for Return.
 	version string
+	// nodeName is the node's, unique in the site.
+	nodeName string
 }
 
 // Name returns the member's name, for example "m1".
 func (m *Member) Name() string { return m.seat.Name }
 
-// ID returns the member's ID, computed from its peer URL and the cluster's token.
+// NodeName returns the name of the node that runs the member: that of the member, and from its cluster's second generation
+// on with the generation behind it. It is unique in the site.
+func (m *Member) NodeName() string { return m.nodeName }
+
+// Seat returns the member's part of the layout.
+func (m *Member) Seat() Seat { return m.seat }
+
+// ID returns the member's ID: computed from its peer URL and the cluster's token, or drawn by etcd when the member was added
+// to a living cluster.
 func (m *Member) ID() identity.MemberID { return m.id }
 
 // Version returns the version of etcd that the member was born with; empty for the runtime's default.

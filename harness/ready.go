@@ -122,6 +122,25 @@ func (m *Member) LastLines(ctx context.Context, n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
+// Said returns the first line of the member's log that contains the text; empty if none does.
+func (m *Member) Said(ctx context.Context, text string) (string, error) {
+	logs, err := m.Logs(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer logs.Close() //nolint:errcheck // reading is all that was wanted
+	all, err := io.ReadAll(logs)
+	if err != nil {
+		return "", m.wrap("read log of", err)
+	}
+	for line := range strings.Lines(string(all)) {
+		if strings.Contains(line, text) {
+			return strings.TrimSpace(line), nil
+		}
+	}
+	return "", nil
+}
+
 // beforeTrace cuts the lines off behind the last one with which a Go program gives up (runtime/panic.go, printpanics and
 // fatal): what follows are the traces of its goroutines. Where etcd logs again behind it, another start has been since.
 func beforeTrace(lines []string) []string {

@@ -5,9 +5,21 @@ import (
 	"strings"
 )
 
-// Commands returns what a person would type to do the same by hand: one line for each member, quoted for a POSIX shell,
-// with the flags that etcdutl has had since 3.5.
+// Commands returns what a person would type to do the same by hand, quoted for a POSIX shell: for a RouteRestore one line for
+// each member, with the flags that etcdutl has had since 3.5; otherwise one line for each step, with the host behind it.
 func (p Plan) Commands() []string {
+	if len(p.Steps) == 0 {
+		return p.restoreCommands()
+	}
+	lines := make([]string, 0, len(p.Steps))
+	for _, step := range p.Steps {
+		lines = append(lines, step.String())
+	}
+	return lines
+}
+
+// restoreCommands restores every member of the layout from the source.
+func (p Plan) restoreCommands() []string {
 	lines := make([]string, 0, len(p.Members))
 	for _, member := range p.Members {
 		words := []string{

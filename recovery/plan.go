@@ -23,14 +23,22 @@ var (
 	ErrBadLayout = errors.New("layout is impossible")
 )
 
-// Plan says how every member is restored from one and the same source into one new cluster, and predicts that cluster's
-// IDs. It is a value: making one touches nothing.
+// Plan says how a cluster comes back on a route, and predicts its IDs. It is a value: making one touches nothing.
 type Plan struct {
+	Route Route `json:"route"`
+	// Source is what the members are restored from; the zero value on a route without one.
 	Source Source `json:"source"`
-	// Layout is the new cluster: its members and the new token.
+	// Layout is the cluster that the restored, or remaining, members form before others join: for a restore all members and
+	// the new token.
 	Layout    harness.Layout     `json:"layout"`
 	ClusterID identity.ClusterID `json:"clusterID"`
-	Members   []MemberPlan       `json:"members"`
+	// Members are those of the Layout, whose IDs are known beforehand.
+	Members []MemberPlan `json:"members"`
+	// Joining are added to the living cluster, which then draws their IDs.
+	Joining []harness.Seat `json:"joining,omitempty"`
+	// Steps are the plan in its order, where the route leads over a living cluster; a RouteRestore has none: its members are
+	// restored and started all at once.
+	Steps []Step `json:"steps,omitempty"`
 	// SkipHashCheck leaves the integrity hash unverified. A DBCopy needs it, because it has none.
 	SkipHashCheck bool `json:"skipHashCheck,omitempty"`
 }
@@ -51,6 +59,7 @@ type planOptions struct {
 	seats    []harness.Seat
 	dataDir  func(member string) string
 	skipHash bool
+	places   harness.Placer
 }
 
 // WithSeats gives the new cluster other members than the old one had.
@@ -68,16 +77,29 @@ func WithoutHashCheck() PlanOption {
 	return func(o *planOptions) { o.skipHash = true }
 }
 
+// WithPlaces tells where members live, for the commands of a plan that starts and adds members; etcd's usual ports on hosts
+// called like the members without it.
+func WithPlaces(places harness.Placer) PlanOption {
+	return func(o *planOptions) { o.places = places }
+}
+
+func planOptionsOf(old harness.Layout, opts []PlanOption) planOptions {
+	options := planOptions{
+		seats: slices.Clone(old.Seats), dataDir: func(member string) string { return member + ".etcd" }, places: harness.HostPlaces{},
+	}
+	for _, opt := range opts {
+		opt(&options)
+	}
+	return options
+}
+
 // NewPlan plans the restore of every member of the old layout, on its old peer URL, under a token that was never used
 // before. It touches nothing.
 //
 // It returns ErrTokenReused if the token is empty, is the old one, or leads to the old cluster ID or to a member ID that the
 // old layout or the source knows. The last guard also works for a backup of which nothing else is known.
 func NewPlan(src Source, old harness.Layout, token identity.Token, opts ...PlanOption) (Plan, error) {
-	options := planOptions{seats: slices.Clone(old.Seats), dataDir: func(member string) string { return member + ".etcd" }}
-	for _, opt := range opts {
-		opt(&options)
-	}
+	options := planOptionsOf(old, opts)
 	if !src.Kind.known() || src.Path == "" || src.SHA256 == "" || src.RestorePoint < 1 {
 		return Plan{}, fmt.Errorf("plan restore: %w: %+v; Check a snapshot or a db copy first", ErrNoSource, src)
 	}
@@ -89,7 +111,7 @@ func NewPlan(src Source, old harness.Layout, token identity.Token, opts ...PlanO
 		return Plan{}, fmt.Errorf("plan restore: %w; use identity.FreshToken", err)
 	}
 	plan := Plan{
-		Source: src, Layout: layout, ClusterID: layout.ClusterID(),
+		Route: RouteRestore, Source: src, Layout: layout, ClusterID: layout.ClusterID(),
 		SkipHashCheck: options.skipHash || src.Kind == DBCopy,
 	}
 	for _, seat := range layout.Seats {

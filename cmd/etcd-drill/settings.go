@@ -95,8 +95,8 @@ func (h *hostFlags) config(progress func(string)) (host.Config, error) {
 
 // specFlags say what to rehearse.
 type specFlags struct {
-	spec                 drill.Spec
-	lose, source, backup string
+	spec                        drill.Spec
+	lose, source, backup, route string
 }
 
 func (s *specFlags) add(flags *pflag.FlagSet) {
@@ -106,6 +106,7 @@ func (s *specFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&s.spec.Fault, "fault", s.spec.Fault, "how to lose them: kill, pause, stop or wipe")
 	flags.StringVar(&s.source, "source", string(s.spec.Source), "what to recover from: snapshot or db")
 	flags.StringVar(&s.backup, "backup", string(s.spec.Backup), "when to save the snapshot: before or after the disaster")
+	flags.StringVar(&s.route, "route", string(recovery.RouteRestore), "the way back: restore, seed, force-new-cluster, replace or restart")
 	flags.IntVar(&s.spec.Keys, "keys", s.spec.Keys, "writes to acknowledge before the disaster")
 	flags.IntVar(&s.spec.ValueBytes, "value-size", s.spec.ValueBytes, "bytes of a value")
 	flags.IntVar(&s.spec.Workers, "workers", s.spec.Workers, "concurrent writers")
@@ -118,8 +119,13 @@ func (s *specFlags) drills(flags *pflag.FlagSet) ([]drill.Spec, error) {
 		s.spec.Seed = drawSeed()
 	}
 	s.spec.Lose, s.spec.Source, s.spec.Backup = faults.Target(s.lose), recovery.Kind(s.source), drill.Backup(s.backup)
+	s.spec.Route = recovery.Route(s.route)
+	if s.spec.Route == recovery.RouteReplace && !flags.Changed("lose") {
+		s.spec.Lose = faults.Tolerable // more than that nobody can replace
+	}
 	specs := []drill.Spec{s.spec}
-	if !flags.Changed("lose") && !flags.Changed("fault") && !flags.Changed("source") && !flags.Changed("backup") {
+	if !flags.Changed("lose") && !flags.Changed("fault") && !flags.Changed("source") && !flags.Changed("backup") &&
+		!flags.Changed("route") {
 		specs = drill.MainJob(s.spec)
 	}
 	for _, spec := range specs {

@@ -177,6 +177,13 @@ func (r Report) fenceLine() string {
 		return row("identity", identity, "")
 	}
 	f := *r.Fence
+	if f.Removed {
+		text := fmt.Sprintf("old %s came back and still ran after %s", f.OldMember, seconds(f.Observed))
+		if f.OldEnded {
+			text = fmt.Sprintf("old %s came back, was told that it is removed, and ended after %s", f.OldMember, seconds(f.Observed))
+		}
+		return row("fence", text+"; "+r.identityText(), "")
+	}
 	text := fmt.Sprintf("old %s refused by %d/%d for %s", f.OldMember, refusals(f), len(f.Answers), seconds(f.Observed))
 	if f.SizeOne {
 		text = fmt.Sprintf("old %s comes up alone as %s: not fenced from clients", f.OldMember, f.OldAnsweredAs)

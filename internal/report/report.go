@@ -56,6 +56,7 @@ type Spec struct {
 	Fault          string `json:"fault"`  // "kill", "stop", "pause" or "wipe"
 	Source         string `json:"source"` // "snapshot" or "db"
 	Backup         string `json:"backup"` // "before" or "after" the disaster
+	Route          string `json:"route,omitempty"`
 	Keys           int    `json:"keys"`
 	ValueSizeBytes int    `json:"valueSizeBytes"`
 	Workers        int    `json:"workers"`
@@ -98,7 +99,8 @@ type Identity struct {
 
 // Plan is the recovery in short. The runbook itself lies in plan.txt in the drill's folder.
 type Plan struct {
-	Route        string         `json:"route"` // for example "restore every member from a saved snapshot"
+	Route        string         `json:"route"`           // for example "restore every member from a saved snapshot"
+	Loses        string         `json:"loses,omitempty"` // which acknowledged writes the route costs, in words
 	Token        identity.Token `json:"token"`
 	SourceSHA256 string         `json:"sourceSHA256"`
 	HashChecked  bool           `json:"hashChecked"` // false for a db copy, which carries no hash

@@ -79,7 +79,15 @@ func (j *judge) fenceClaim() Claim {
 		if j.ev.Identity.Fresh {
 			return j.notes.claim(claimFence, "")
 		}
-		return Claim{Name: claimFence, State: leftOut, Text: "this route keeps the old cluster, so there is nothing to fence"}
+		text := "this route keeps the old cluster, so there is nothing to fence"
+		if len(j.ev.Identity.PlannedMembers) > 0 {
+			text = "no directory of a removed member is left that could come back"
+		}
+		return Claim{Name: claimFence, State: leftOut, Text: text}
+	}
+	if f.Removed {
+		return j.notes.claim(claimFence, fmt.Sprintf("old %s came back under the same cluster ID and was told after %s that it is removed",
+			f.OldMember, seconds(f.Observed)))
 	}
 	var text string
 	if f.SizeOne {

@@ -66,8 +66,9 @@ type Member struct {
 	ID        identity.MemberID  `json:"id"`
 	ClusterID identity.ClusterID `json:"clusterID"`
 	// SourceSHA256 is the digest of the file that this member was restored from; empty on a route without a restore. Beside a
-	// Source, an empty one makes the verdict inconclusive.
+	// Source, an empty one makes the verdict inconclusive, unless the member Joined the living cluster with an empty directory.
 	SourceSHA256 string `json:"sourceSHA256,omitempty"`
+	Joined       bool   `json:"joined,omitempty"`
 	// Revision is what the member reported when all had settled; HashKV is the hash it gave for revision R.
 	Revision int64  `json:"revision"`
 	ReadAt   int64  `json:"readAt"` // the revision at which Keyspace was read; equals R
@@ -80,11 +81,13 @@ type Member struct {
 // Identity holds the IDs of the cluster that was lost, of the plan, and what a fresh one must differ from.
 type Identity struct {
 	// Fresh says which is demanded: a new cluster (after a restore) or the old one (after a plain restart).
-	Fresh          bool                         `json:"fresh"`
-	OldCluster     identity.ClusterID           `json:"oldCluster"`
-	OldMembers     []identity.MemberID          `json:"oldMembers"`
-	PlannedCluster identity.ClusterID           `json:"plannedCluster"`
-	PlannedMembers map[string]identity.MemberID `json:"plannedMembers"` // by member name
+	Fresh          bool                `json:"fresh"`
+	OldCluster     identity.ClusterID  `json:"oldCluster"`
+	OldMembers     []identity.MemberID `json:"oldMembers"`
+	PlannedCluster identity.ClusterID  `json:"plannedCluster"`
+	// PlannedMembers are by member name: predicted, or drawn by etcd when the member was added to the living cluster. Where the
+	// old cluster goes on, they are only those that were added.
+	PlannedMembers map[string]identity.MemberID `json:"plannedMembers"`
 }
 
 // Fence tells how an old member, started on its old directory beside the complete new cluster, was met.
@@ -95,6 +98,12 @@ type Fence struct {
 	SizeOne bool `json:"sizeOne,omitempty"`
 	// SetAside is set if the directory was copied before a wipe destroyed the original.
 	SetAside bool `json:"setAside,omitempty"`
+	// Removed is set where the cluster goes on under the same ID and the old member was removed from it: its peers must tell
+	// it, upon which it ends by itself. OldEnded tells whether it did, OldSaid is the line with which it said so, empty if it
+	// did not. No Answer has statuses then.
+	Removed  bool   `json:"removed,omitempty"`
+	OldEnded bool   `json:"oldEnded,omitempty"`
+	OldSaid  string `json:"oldSaid,omitempty"`
 	// OldLed and OldServed tell whether the old member ever had a leader or served a client during the observation.
 	// OldAnsweredAs is the cluster ID under which it answered at its peer port: the control that it lived at all.
 	OldLed        bool               `json:"oldLed"`

@@ -21,6 +21,10 @@ func (j *judge) checkFence() {
 		}
 		return
 	}
+	if f.Removed {
+		j.checkExpelled(*f)
+		return
+	}
 	if f.Observed < fenceObserved {
 		j.notes.doubted(claimFence, Finding{Kind: TooLittle, Member: f.OldMember},
 			"old member %s was watched for %s; less than %s proves nothing", f.OldMember, f.Observed, fenceObserved)
@@ -38,6 +42,33 @@ func (j *judge) checkFence() {
 		if !f.SizeOne && !answered[m.Name] {
 			j.notes.doubted(claimFence, Finding{Kind: NoEvidence, Member: m.Name},
 				"member %s was not asked whether it refuses old member %s", m.Name, f.OldMember)
+		}
+	}
+}
+
+// checkExpelled demands that an old member that was removed was told so, and that nothing changed while it was there. That it
+// ended counts only with its own word for it: a process that crashed proves nothing.
+func (j *judge) checkExpelled(f Fence) {
+	switch {
+	case !f.OldEnded:
+		j.notes.damaged(claimFence, Finding{Kind: Unfenced, Member: f.OldMember},
+			"removed member %s still ran after %s beside the cluster whose ID it shares", f.OldMember, seconds(f.Observed))
+	case f.OldSaid == "":
+		j.notes.doubted(claimFence, Finding{Kind: NoEvidence, Member: f.OldMember},
+			"removed member %s ended and did not say that it was told so: it may have crashed", f.OldMember)
+	}
+	looked := make(map[string]bool)
+	for _, a := range f.Answers {
+		looked[a.Member] = true
+		if !a.Unchanged {
+			j.notes.damaged(claimFence, Finding{Kind: Unfenced, Member: a.Member},
+				"member %s changed while removed member %s ran beside it: %s", a.Member, f.OldMember, a.Change)
+		}
+	}
+	for _, m := range j.ev.Reborn {
+		if !looked[m.Name] {
+			j.notes.doubted(claimFence, Finding{Kind: NoEvidence, Member: m.Name},
+				"member %s was not looked at while removed member %s ran beside it", m.Name, f.OldMember)
 		}
 	}
 }

@@ -59,7 +59,15 @@ func (j *judge) checkKept(m Member) {
 		j.notes.damaged(claimIdentity, Finding{Kind: WrongID, Member: m.Name},
 			"member %s runs under cluster ID %s; the route keeps the old cluster, which is %s", m.Name, m.ClusterID, id.OldCluster)
 	}
-	if !slices.Contains(id.OldMembers, m.ID) {
+	added, isNew := id.PlannedMembers[m.Name]
+	switch {
+	case isNew && slices.Contains(id.OldMembers, m.ID):
+		j.notes.damaged(claimIdentity, Finding{Kind: StaleID, Member: m.Name},
+			"member %s was added anew and has the ID %s of an old member", m.Name, m.ID)
+	case isNew && m.ID != added:
+		j.notes.damaged(claimIdentity, Finding{Kind: WrongID, Member: m.Name},
+			"member %s has ID %s; it was added as %s", m.Name, m.ID, added)
+	case !isNew && !slices.Contains(id.OldMembers, m.ID):
 		j.notes.damaged(claimIdentity, Finding{Kind: WrongID, Member: m.Name},
 			"member %s has ID %s, which no old member had; the route keeps the old members", m.Name, m.ID)
 	}

@@ -184,9 +184,10 @@ func (j *judge) checkMemberEvidence(m Member) {
 	}
 }
 
-// checkOrigin demands that every member was restored from the same file: members of different ones diverge silently.
+// checkOrigin demands that every member was restored from the same file: members of different ones diverge silently. One that
+// joined got its data from the others.
 func (j *judge) checkOrigin(m Member) {
-	if j.ev.Source == nil {
+	if j.ev.Source == nil || m.Joined {
 		return
 	}
 	want := j.ev.Source.SHA256

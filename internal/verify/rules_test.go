@@ -115,6 +115,7 @@ func TestFenceIsLeftOutWhereTheClusterStaysOld(t *testing.T) {
 func (w *world) keepOldCluster() {
 	w.ev.Source, w.ev.Fence = nil, nil
 	w.ev.Identity.Fresh = false
+	w.ev.Identity.PlannedMembers = nil
 	w.entries = slices.DeleteFunc(w.entries, func(e ledger.Entry) bool { return e.Revision > w.members[0].ReadAt })
 	w.ev.Demands.NoLoss = true
 	for i := range w.members {

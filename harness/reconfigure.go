@@ -1,0 +1,135 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
+	"github.com/etcd-drill/etcd-drill/harness/identity"
+	"github.com/etcd-drill/etcd-drill/internal/await"
+)
+
+// Kept says which cluster goes on: its ID, and those of its members that begin again on the disks that they had. Their nodes
+// must be stopped.
+type Kept struct {
+	Cluster identity.ClusterID
+	Members map[string]*Member
+}
+
+// Keep returns what Birth needs to go on with these members of the cluster.
+func (c *Cluster) Keep(names ...string) (*Kept, error) {
+	kept := &Kept{Cluster: c.id, Members: map[string]*Member{}}
+	for _, name := range names {
+		m, err := c.Member(name)
+		if err != nil {
+			return nil, err
+		}
+		kept.Members[name] = m
+	}
+	return kept, nil
+}
+
+// askVia bounds one request to change the membership.
+const askVia = 5 * time.Second
+
+// Addition says how a member joins a living cluster.
+type Addition struct {
+	Seat Seat
+	Via  string // the member that is asked
+	// Generation keeps the new member's node and disk apart from those of members before it that had the same name.
+	Generation int
+	// Within bounds the wait for leave: etcd refuses to add a member until every voter has been connected for 5 s
+	// (server/etcdserver/server.go, HealthInterval), so that the request is repeated until it is accepted.
+	Within time.Duration
+}
+
+// Add tells the living cluster of a new voting member, and prepares that member with an empty disk; it is not started. The
+// returned cluster is this one with the new member; the value itself stays as it is. The member's ID is the one that etcd
+// drew from its URL and the time.
+func (c *Cluster) Add(ctx context.Context, a Addition) (*Cluster, error) {
+	seat := a.Seat
+	id, err := c.register(ctx, a)
+	if err != nil {
+		return nil, fmt.Errorf("add %s: %w", seat.Name, err)
+	}
+	birth := c.birth
+	birth.Generation = a.Generation
+	birth.Dirs, birth.Kept = nil, nil
+	birth.Layout = Layout{Token: c.layout.Token, Seats: append(slices.Clone(c.layout.Seats), seat)}
+	birth.Args = append(slices.Clone(birth.Args), "--initial-cluster-state=existing")
+	m, err := prepareMember(ctx, c.site, birth, seat)
+	if err != nil {
+		return nil, fmt.Errorf("add %s: %w", seat.Name, err)
+	}
+	m.id = id
+	return &Cluster{
+		site: c.site, layout: birth.Layout, id: c.id, birth: c.birth, members: append(slices.Clone(c.members), m),
+	}, nil
+}
+
+func (c *Cluster) register(ctx context.Context, a Addition) (id identity.MemberID, err error) {
+	probe, err := c.probe(ctx, a.Via)
+	if err != nil {
+		return 0, err
+	}
+	defer probe.Close()
+	err = await.Until(ctx, await.Condition{Name: "leave to add " + a.Seat.Name, Every: 200 * time.Millisecond, Within: a.Within},
+		func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, askVia)
+			defer cancel()
+			response, err := probe.Client().MemberAdd(ctx, []string{a.Seat.PeerURL})
+			switch {
+			case err == nil:
+				id = identity.MemberID(response.Member.ID)
+				return nil
+			case errors.Is(err, rpctypes.ErrUnhealthy), errors.Is(err, rpctypes.ErrMemberNotEnoughStarted):
+				return err
+			}
+			return await.Hopeless(err) // also a timeout: the member may have been added, and would be twice
+		})
+	return id, err
+}
+
+// Remove tells the living cluster, through one of its members, that the member of this name is gone for good. The returned
+// cluster is this one without it; the value itself stays as it is. The member's process, if it lives, is told by its peers and
+// ends.
+func (c *Cluster) Remove(ctx context.Context, via, name string) (*Cluster, error) {
+	gone, err := c.Member(name)
+	if err != nil {
+		return nil, fmt.Errorf("remove %s: %w", name, err)
+	}
+	probe, err := c.probe(ctx, via)
+	if err != nil {
+		return nil, fmt.Errorf("remove %s: %w", name, err)
+	}
+	defer probe.Close()
+	ctx, cancel := context.WithTimeout(ctx, askVia)
+	defer cancel()
+	if _, err := probe.Client().MemberRemove(ctx, uint64(gone.id)); err != nil {
+		return nil, fmt.Errorf("remove %s: %w", name, err)
+	}
+	less := &Cluster{site: c.site, id: c.id, birth: c.birth, layout: Layout{Token: c.layout.Token}}
+	for _, m := range c.members {
+		if m != gone {
+			less.members = append(less.members, m)
+			less.layout.Seats = append(less.layout.Seats, m.seat)
+		}
+	}
+	return less, nil
+}
+
+func (c *Cluster) probe(ctx context.Context, name string) (*Probe, error) {
+	m, err := c.Member(name)
+	if err != nil {
+		return nil, err
+	}
+	return m.Probe(ctx)
+}
+
+// RemovedNotice is what a member prints that ends because its peers told it that it is none of theirs any more
+// (server/etcdserver/api/rafthttp/util.go, errMemberRemoved; http.go answers 410 Gone).
+const RemovedNotice = "the member has been permanently removed from the cluster"
