@@ -23,6 +23,12 @@ func ownGroup(cmd *exec.Cmd) {
 	}
 }
 
+// tieToParent has the kernel, where it can, kill the program of the command when the thread that started it ends.
+func tieToParent(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	dieWithParent(cmd.SysProcAttr)
+}
+
 // deathSignal names the signal that ended a process; empty if it exited.
 func deathSignal(state *os.ProcessState) string {
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {

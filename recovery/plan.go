@@ -41,6 +41,10 @@ type Plan struct {
 	Steps []Step `json:"steps,omitempty"`
 	// SkipHashCheck leaves the integrity hash unverified. A DBCopy needs it, because it has none.
 	SkipHashCheck bool `json:"skipHashCheck,omitempty"`
+	// Version is the version of etcd that the members will run, see WithVersion; empty if nobody said.
+	Version string `json:"version,omitempty"`
+	// Warnings are sentences about what will work and have a price.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // MemberPlan is one member's part of a Plan.
@@ -60,6 +64,7 @@ type planOptions struct {
 	dataDir  func(member string) string
 	skipHash bool
 	places   harness.Placer
+	version  string
 }
 
 // WithSeats gives the new cluster other members than the old one had.
@@ -93,6 +98,12 @@ func planOptionsOf(old harness.Layout, opts []PlanOption) planOptions {
 	return options
 }
 
+// WithVersion says which version of etcd the members will run, for example "3.6.16". A plan for one that does not start on the
+// source is refused with ErrVersionRefused.
+func WithVersion(version string) PlanOption {
+	return func(o *planOptions) { o.version = version }
+}
+
 // NewPlan plans the restore of every member of the old layout, on its old peer URL, under a token that was never used
 // before. It touches nothing.
 //
@@ -113,6 +124,9 @@ func NewPlan(src Source, old harness.Layout, token identity.Token, opts ...PlanO
 	plan := Plan{
 		Route: RouteRestore, Source: src, Layout: layout, ClusterID: layout.ClusterID(),
 		SkipHashCheck: options.skipHash || src.Kind == DBCopy,
+	}
+	if err := plan.runOn(options.version); err != nil {
+		return Plan{}, fmt.Errorf("plan restore: %w", err)
 	}
 	for _, seat := range layout.Seats {
 		plan.Members = append(plan.Members, MemberPlan{

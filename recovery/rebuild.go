@@ -25,7 +25,24 @@ func (j *job) restore(ctx context.Context, task restoreTask) (*rebuilt, error) {
 	}
 	made := &rebuilt{SHA256: source.sha256, Prepare: time.Since(start)}
 	start = time.Now()
-	err = survive(func() error {
+	if task.Etcdutl != "" {
+		err = j.restoreByTool(ctx, source, task, made)
+	} else {
+		err = j.restoreByLibrary(source, task, made)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("etcdutl %s: %w", made.Etcdutl, err)
+	}
+	made.Restore = time.Since(start)
+	if err := syncTree(task.DataDir); err != nil {
+		return nil, err
+	}
+	return made, j.readIdentity(task.DataDir, made)
+}
+
+func (j *job) restoreByLibrary(source *privateCopy, task restoreTask, made *rebuilt) error {
+	made.Etcdutl = LinkedVersion()
+	return survive(func() error {
 		// A manager keeps what it does in its fields, so there is one for each restore.
 		return snapshot.NewV3(j.lg).Restore(snapshot.RestoreConfig{
 			SnapshotPath: source.path, Name: task.Name, OutputDataDir: task.DataDir,
@@ -33,14 +50,15 @@ func (j *job) restore(ctx context.Context, task restoreTask) (*rebuilt, error) {
 			InitialClusterToken: string(task.Token), SkipHashCheck: task.Source.SkipHashCheck,
 		})
 	})
-	if err != nil {
-		return nil, fmt.Errorf("etcdutl: %w", err)
+}
+
+func (j *job) restoreByTool(ctx context.Context, source *privateCopy, task restoreTask, made *rebuilt) (err error) {
+	program := tool{path: task.Etcdutl, stderr: j.stderr}
+	if made.Etcdutl, err = program.version(ctx); err != nil {
+		return err
 	}
-	made.Restore = time.Since(start)
-	if err := syncTree(task.DataDir); err != nil {
-		return nil, err
-	}
-	return made, j.readIdentity(task.DataDir, made)
+	made.ToolRSSBytes, err = program.restore(ctx, source.path, task)
+	return err
 }
 
 // syncTree puts all directory entries on disk, which etcdutl does for member/wal alone.

@@ -23,7 +23,9 @@ var (
 type Restored struct {
 	Plan    Plan             `json:"plan"`
 	Members []RestoredMember `json:"members"` // in the order of the plan
-	Took    time.Duration    `json:"took"`
+	// Etcdutl is the version of what restored them: the plan's own etcdutl, or the library that workers are linked with.
+	Etcdutl string        `json:"etcdutl"`
+	Took    time.Duration `json:"took"`
 }
 
 // RestoredMember is one member's part of Restored.
@@ -72,7 +74,7 @@ func Restore(ctx context.Context, w Worker, p Plan, scratch string) (restored Re
 	if err := run.build(ctx); err != nil {
 		return Restored{}, err
 	}
-	restored = Restored{Plan: p}
+	restored = Restored{Plan: p, Etcdutl: run.parts[0].made.Etcdutl}
 	for i, part := range run.parts {
 		member := p.Members[i]
 		restored.Members = append(restored.Members, RestoredMember{
@@ -137,7 +139,7 @@ func (r *restoreRun) buildMember(ctx context.Context, i int) error {
 			SHA256: r.plan.Source.SHA256, SkipHashCheck: r.plan.SkipHashCheck,
 		},
 		Name: member.Name, PeerURL: member.PeerURL, InitialCluster: member.InitialCluster,
-		Token: r.plan.Layout.Token, DataDir: filepath.Join(staging, "data"),
+		Token: r.plan.Layout.Token, DataDir: filepath.Join(staging, "data"), Etcdutl: r.worker.Etcdutl,
 	}})
 	if err != nil {
 		return err
@@ -153,6 +155,10 @@ func (r *restoreRun) buildMember(ctx context.Context, i int) error {
 	if part.made.MemberID != member.MemberID || part.made.ClusterID != r.plan.ClusterID {
 		return fmt.Errorf("%w: member %s of cluster %s, planned %s of %s", ErrWrongIdentity,
 			part.made.MemberID, part.made.ClusterID, member.MemberID, r.plan.ClusterID)
+	}
+	if r.worker.Etcdutl != "" && r.plan.Version != "" && minorOf(part.made.Etcdutl) != minorOf(r.plan.Version) {
+		return fmt.Errorf("%w: %s is etcdutl %s, the plan is for etcd %s", ErrWrongTool,
+			r.worker.Etcdutl, part.made.Etcdutl, r.plan.Version)
 	}
 	return nil
 }

@@ -24,9 +24,12 @@ func Serve(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error
 		return fmt.Errorf("read request: %w", err)
 	}
 	start := time.Now()
-	job := &job{lg: newLogger(stderr)}
+	job := &job{lg: newLogger(stderr), stderr: stderr}
 	resp, err := job.do(ctx, req)
 	resp.Failure, resp.Took, resp.PeakRSSBytes = failureOf(err), time.Since(start), peakRSSBytes()
+	if resp.Restored != nil {
+		resp.PeakRSSBytes = max(resp.PeakRSSBytes, resp.Restored.ToolRSSBytes)
+	}
 	if err := json.NewEncoder(stdout).Encode(resp); err != nil {
 		return fmt.Errorf("write response: %w", err)
 	}
@@ -43,7 +46,10 @@ func newLogger(w io.Writer) *zap.Logger {
 }
 
 // job does one request.
-type job struct{ lg *zap.Logger }
+type job struct {
+	lg     *zap.Logger
+	stderr io.Writer // where lg writes to
+}
 
 func (j *job) do(ctx context.Context, req request) (response, error) {
 	switch {

@@ -49,6 +49,7 @@ type restoreTask struct {
 	InitialCluster string         `json:"initialCluster"`
 	Token          identity.Token `json:"token"`
 	DataDir        string         `json:"dataDir"`
+	Etcdutl        string         `json:"etcdutl,omitempty"` // see Worker
 }
 
 // response is what a worker says at its end: one JSON value on its standard output. A worker that dies says nothing.
@@ -69,6 +70,9 @@ type rebuilt struct {
 	Restore   time.Duration      `json:"restore"`
 	MemberID  identity.MemberID  `json:"memberID"`
 	ClusterID identity.ClusterID `json:"clusterID"`
+	// Etcdutl is the version of what restored, ToolRSSBytes the peak of its memory if it was a program of its own.
+	Etcdutl      string `json:"etcdutl"`
+	ToolRSSBytes int64  `json:"toolRSSBytes,omitempty"`
 }
 
 // taskFailure is an error on its way from the worker to the parent.
@@ -77,11 +81,24 @@ type taskFailure struct {
 	Fault  string `json:"fault,omitempty"` // a name of faultNames; empty for every other error
 	Why    string `json:"why"`
 	SHA256 string `json:"sha256,omitempty"` // of the source that was found instead of the one that was asked for
+	Death  *death `json:"death,omitempty"`  // of an etcdutl program that the worker ran
+}
+
+// death is a WorkerError on its way.
+type death struct {
+	Verb     string   `json:"verb"`
+	ExitCode int      `json:"exitCode"`
+	Signal   string   `json:"signal,omitempty"`
+	Last     []string `json:"last,omitempty"`
 }
 
 func failureOf(err error) *taskFailure {
 	if err == nil {
 		return nil
+	}
+	var died *WorkerError
+	if errors.As(err, &died) {
+		return &taskFailure{Why: err.Error(), Death: &death{Verb: died.Verb, ExitCode: died.ExitCode, Signal: died.Signal, Last: died.Last}}
 	}
 	var changed *changedError
 	if errors.As(err, &changed) {
@@ -102,6 +119,9 @@ func failureOf(err error) *taskFailure {
 func (f *taskFailure) err() error {
 	if f == nil {
 		return nil
+	}
+	if f.Death != nil {
+		return &WorkerError{Verb: f.Death.Verb, ExitCode: f.Death.ExitCode, Signal: f.Death.Signal, Last: f.Death.Last}
 	}
 	if fault, known := faultNames()[f.Fault]; known {
 		return &SourceError{Path: f.Path, Fault: fault, Why: f.Why}

@@ -21,6 +21,9 @@ type Worker struct {
 	// Scratch is the folder in which Check and Extract make their copies of the source, each the size of the file; the
 	// folder of the source if empty.
 	Scratch string
+	// Etcdutl is a program that Restore has the workers run in place of the library that they are linked with: the etcdutl of
+	// the plan's version, see NeedsOwnTool. The library restores if it is empty.
+	Etcdutl string
 	// Log receives what workers print; nothing if nil.
 	Log *slog.Logger
 }

@@ -1,0 +1,84 @@
+package recovery
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"strings"
+)
+
+// ErrWrongTool means that a member was restored by an etcdutl of another minor than the plan's version.
+var ErrWrongTool = errors.New("etcdutl is of another version than the plan")
+
+// tool is an etcdutl program, run by a worker in place of the linked library. What it prints goes to the worker's standard
+// error. It stays in the worker's process group and dies with it.
+type tool struct {
+	path   string
+	stderr io.Writer
+}
+
+// toolVersion is printed by `etcdutl version` (etcdutl/etcdutl/version_command.go).
+var toolVersion = regexp.MustCompile(`(?m)^etcdutl version: (\S+)$`)
+
+// version has the program say its version.
+func (t tool) version(ctx context.Context) (string, error) {
+	var printed bytes.Buffer
+	if _, err := t.run(ctx, &printed, "version"); err != nil {
+		return "", err
+	}
+	match := toolVersion.FindSubmatch(printed.Bytes())
+	if match == nil {
+		return "", fmt.Errorf("%s is no etcdutl: asked for its version it printed %q", t.path, printed.String())
+	}
+	return string(match[1]), nil
+}
+
+// restore runs `etcdutl snapshot restore` on a private copy, with flags that every minor since 3.5 takes: --data-dir, which
+// 3.5 insists on, and no other that came later. It returns the peak of the program's memory.
+func (t tool) restore(ctx context.Context, source string, task restoreTask) (peakRSS int64, err error) {
+	args := []string{
+		"snapshot", "restore", source,
+		"--name=" + task.Name,
+		"--initial-cluster=" + task.InitialCluster,
+		"--initial-cluster-token=" + string(task.Token),
+		"--initial-advertise-peer-urls=" + task.PeerURL,
+		"--data-dir=" + task.DataDir,
+	}
+	if task.Source.SkipHashCheck {
+		args = append(args, "--skip-hash-check")
+	}
+	return t.run(ctx, t.stderr, args...)
+}
+
+// run runs the program to its end. An end that the program explains, with "Error:" and exit code 1 (pkg/cobrautl/error.go), is
+// an ordinary error; every other is a *WorkerError, as if the worker had died of it.
+func (t tool) run(ctx context.Context, stdout io.Writer, args ...string) (peakRSS int64, err error) {
+	// The kernel kills the program when the thread that started it ends.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	tail := &logTail{log: slog.New(slog.DiscardHandler)}
+	cmd := exec.CommandContext(ctx, t.path, args...)
+	cmd.Stdout, cmd.Stderr = stdout, io.MultiWriter(t.stderr, tail)
+	tieToParent(cmd)
+	err = cmd.Run()
+	tail.flush()
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return 0, context.Cause(ctx)
+	case err == nil:
+		return childRSSBytes(cmd.ProcessState), nil
+	case !errors.As(err, &exit):
+		return 0, fmt.Errorf("run %s: %w", t.path, err)
+	}
+	if exit.ExitCode() == 1 && len(tail.last) > 0 && strings.HasPrefix(tail.last[len(tail.last)-1], "Error: ") {
+		return 0, errors.New(strings.TrimPrefix(tail.last[len(tail.last)-1], "Error: "))
+	}
+	return 0, newWorkerError("run "+t.path+" "+strings.Join(args[:min(2, len(args))], " "), cmd.ProcessState, tail)
+}

@@ -1,0 +1,66 @@
+package recovery
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/etcd/api/v3/version"
+	"golang.org/x/mod/semver"
+)
+
+// ErrVersionRefused means that a server of the wanted version ends at once on a member that is restored from the source.
+var ErrVersionRefused = errors.New("this version of etcd does not start on the source")
+
+// oldestThatReads is the first minor that writes a storage version into its database and reads it at its start. Servers before
+// it take their membership from the v2 store of the restored log, and start on anything (3.5 server/etcdserver/api/membership,
+// cluster.go, Recover).
+const oldestThatReads = "v3.6"
+
+// CheckVersion tells whether a server of this version, for example "3.6.16", starts on a member that is restored from a file of
+// this storage version, for example "3.7.0" or empty for a file of etcd before 3.6. It says what etcd says: a server knows the
+// storage of its own minor and of those before it (server/storage/schema/schema.go, Validate), and 3.5 looks at nothing.
+//
+// A server that would end is an error wrapping ErrVersionRefused, with the way out. One that would start, at a price that shows
+// later, yields a warning. Nothing is known of an empty version, so nothing is said.
+func CheckVersion(storage, version string) (warning string, err error) {
+	file, server := minorOf(storage), minorOf(version)
+	if file == "" || server == "" || semver.Compare(file, server) <= 0 {
+		return "", nil
+	}
+	if semver.Compare(server, oldestThatReads) < 0 {
+		return fmt.Sprintf("etcd %s starts on storage version %s, which it does not read, and leaves it in the database: "+
+			"whoever upgrades this cluster step by step meets it there, and etcd before %s ends on it",
+			version, storage, file[1:]), nil
+	}
+	return "", fmt.Errorf("%w: it is of storage version %s, etcd %s ends with \"version %s is not supported\"; "+
+		"restore on etcd %s or newer, or, while the old cluster lives: etcdctl downgrade enable %s, "+
+		"wait until etcdctl endpoint status shows storage version %s.0, save again",
+		ErrVersionRefused, storage, version, storage, file[1:], server[1:], server[1:])
+}
+
+// runOn makes the plan one for this version, if a server of it starts on the plan's source.
+func (p *Plan) runOn(version string) error {
+	warning, err := CheckVersion(p.Source.StorageVersion, version)
+	if err != nil {
+		return err
+	}
+	p.Version = version
+	if warning != "" {
+		p.Warnings = append(p.Warnings, warning)
+	}
+	return nil
+}
+
+// NeedsOwnTool tells whether a member that will run this version should be restored by the etcdutl of its own minor: whether the
+// library that this program is linked with is of another one. An empty version needs none.
+func NeedsOwnTool(version string) bool {
+	minor := minorOf(version)
+	return minor != "" && minor != minorOf(LinkedVersion())
+}
+
+// LinkedVersion is the version of the etcdutl library that this program is linked with.
+func LinkedVersion() string { return version.Version }
+
+// minorOf returns a version's minor as semver writes it, "v3.6"; empty for what is no version.
+func minorOf(version string) string { return semver.MajorMinor("v" + cmp.Or(version, "-")) }
