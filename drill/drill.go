@@ -28,6 +28,8 @@ type Options struct {
 	Worker recovery.Worker
 	// EtcdArgs are further etcd flags for every member, of the cluster that will be lost and of the new one.
 	EtcdArgs []string
+	// Login is whom all clients of the drill log in as; nobody if zero. Authentication may be switched on later.
+	Login harness.Login
 	// Folder receives the evidence. It must be empty or not exist.
 	Folder string
 	// StateDir holds the records of this user's runs.

@@ -157,7 +157,7 @@ func (d *Drill) watchOld(ctx context.Context, returned *harness.Member, old *har
 func askOld(ctx context.Context, probe *harness.Probe, seen *verify.Fence) {
 	ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 	defer cancel()
-	if _, err := probe.Read(ctx, harness.Serializable); err == nil {
+	if _, err := probe.Read(ctx, harness.Serializable); err == nil || errors.Is(err, harness.ErrForeignCluster) {
 		seen.OldServed = true
 	}
 	if health, err := probe.Health(ctx); err == nil && health.Leader != 0 {

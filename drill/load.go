@@ -50,7 +50,7 @@ func (d *Drill) StartLoad(ctx context.Context, cluster *harness.Cluster, profile
 	}
 	writer := ledger.NewWriter(file)
 	running, err := load.Start(ctx, load.Options{
-		Targets: targets, Profile: profile, Keys: d.spec.Keys, ValueBytes: d.spec.ValueBytes, Workers: d.spec.Workers,
+		Targets: targets, Access: cluster.Access(), Profile: profile, Keys: d.spec.Keys, ValueBytes: d.spec.ValueBytes, Workers: d.spec.Workers,
 		Seed: d.spec.Seed, DigestKey: d.opts.DigestKey, Ledger: writer, DrainGrace: drainGrace,
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/internal/load"
 	"github.com/etcd-drill/etcd-drill/internal/report"
@@ -42,9 +43,13 @@ func (d *Drill) judgeStillborn(ctx context.Context, p Proof, reason error) (veri
 			return verdict, nil
 		}
 	}
+	kind := verify.Dead
+	if errors.Is(reason, harness.ErrForeignCluster) {
+		kind = verify.WrongID
+	}
 	verdict := verify.Verdict{
 		Outcome: verify.Damaged, RestorePoint: p.Source.RestorePoint, FindingCount: 1,
-		Findings: []verify.Finding{{Kind: verify.Dead, Outcome: verify.Damaged, Text: reason.Error()}},
+		Findings: []verify.Finding{{Kind: kind, Outcome: verify.Damaged, Text: reason.Error()}},
 	}
 	return verdict, errors.Join(writeJSON(d.folder.verdict(), verdict), d.events.emit(EventJudged, "%s", verdict.Outcome))
 }

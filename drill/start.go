@@ -37,6 +37,7 @@ func (d *Drill) Start(ctx context.Context) (*harness.Cluster, error) {
 // prepare makes the next generation of nodes and disks on the drill's site.
 func (d *Drill) prepare(ctx context.Context, birth harness.Birth) (*harness.Cluster, error) {
 	birth.Generation, birth.Args = d.nextGeneration(), append(slices.Clone(d.opts.EtcdArgs), birth.Args...)
+	birth.Login = d.opts.Login
 	cluster, err := harness.Prepare(ctx, d.site, birth)
 	if err != nil {
 		return nil, err

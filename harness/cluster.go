@@ -37,13 +37,17 @@ type Birth struct {
 	Args []string
 	// Version is the version of etcd that every member runs, as Runtime.Prepare takes it.
 	Version string
+	// Login is whom the drill's own clients log in as; nobody if zero.
+	Login Login
+
+	cluster identity.ClusterID // that the members belong to
 }
 
 // Prepare makes the nodes and disks of a cluster and starts nothing.
 func Prepare(ctx context.Context, site Site, birth Birth) (*Cluster, error) {
-	id := birth.Layout.ClusterID()
+	birth.cluster = birth.Layout.ClusterID()
 	if birth.Kept != nil {
-		id = birth.Kept.Cluster
+		birth.cluster = birth.Kept.Cluster
 	}
 	members := make([]*Member, len(birth.Layout.Seats))
 	work, ctx := errgroup.WithContext(ctx)
@@ -56,7 +60,7 @@ func Prepare(ctx context.Context, site Site, birth Birth) (*Cluster, error) {
 	if err := work.Wait(); err != nil {
 		return nil, fmt.Errorf("prepare cluster of %d: %w", len(members), err)
 	}
-	return &Cluster{site: site, layout: birth.Layout, id: id, members: members, birth: birth}, nil
+	return &Cluster{site: site, layout: birth.Layout, id: birth.cluster, members: members, birth: birth}, nil
 }
 
 // fresh tells whether the members begin empty, so that they bootstrap.
@@ -79,6 +83,7 @@ func prepareMember(ctx context.Context, site Site, birth Birth, seat Seat) (*Mem
 	}
 	return &Member{
 		seat: seat, id: id, node: node, nodeName: name, disk: disk, args: args, version: birth.Version,
+		access: Access{Cluster: birth.cluster, Login: birth.Login},
 	}, nil
 }
 
@@ -129,6 +134,9 @@ func Flags(layout Layout, seat Seat, place Place) []string {
 		"--initial-cluster-state=new",
 	}
 }
+
+// Access returns how the drill's own clients reach the members: they take no answer of another cluster.
+func (c *Cluster) Access() Access { return Access{Cluster: c.id, Login: c.birth.Login} }
 
 // ID returns the cluster's ID: what its layout yields, or what it kept when members came and went. AwaitReady holds every
 // member to it.

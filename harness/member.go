@@ -7,9 +7,6 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/zap"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
 
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 )
@@ -25,6 +22,8 @@ type Member struct {
 	version string
 	// nodeName is the node's, unique in the site.
 	nodeName string
+	// access is how the drill's own clients reach the member.
+	access Access
 }
 
 // Name returns the member's name, for example "m1".
@@ -92,30 +91,25 @@ func (m *Member) Logs(ctx context.Context) (io.ReadCloser, error) {
 	return logs, m.wrap("read log of", err)
 }
 
-// Dial returns a client of this member alone. The caller closes it. The client never repeats a request by itself, so one
-// call is one write at most. It stays bound to the address of the present start.
-func (m *Member) Dial(ctx context.Context) (*clientv3.Client, error) {
+// Dial returns a client of this member alone, which takes no answer of another cluster than the member's: such an answer is
+// an error wrapping ErrForeignCluster. The caller closes it. The client never repeats a request by itself, so one call is one
+// write at most. It stays bound to the address of the present start.
+func (m *Member) Dial(ctx context.Context) (*clientv3.Client, error) { return m.dial(ctx, m.access) }
+
+// DialAny is Dial for a caller that looks at the headers itself: answers of every cluster are taken.
+func (m *Member) DialAny(ctx context.Context) (*clientv3.Client, error) {
+	access := m.access
+	access.Cluster = AnyCluster
+	return m.dial(ctx, access)
+}
+
+func (m *Member) dial(ctx context.Context, access Access) (*clientv3.Client, error) {
 	endpoint, err := m.Endpoint(ctx)
 	if err != nil {
 		return nil, err
 	}
-	client, err := Dial(endpoint.Client)
+	client, err := Dial(endpoint.Client, access)
 	return client, m.wrap("dial", err)
-}
-
-// Dial returns a client of the one server at this URL that never repeats a request by itself. It does not wait for the
-// connection. While the server is not there yet it tries again every fraction of a second: gRPC's own pause of a second
-// and more would be measured as the server's.
-func Dial(clientURL string) (*clientv3.Client, error) {
-	return clientv3.New(clientv3.Config{
-		Endpoints:       []string{clientURL},
-		MaxUnaryRetries: 1,
-		Logger:          zap.NewNop(),
-		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.5, Jitter: 0.2, MaxDelay: 250 * time.Millisecond},
-			MinConnectTimeout: time.Second,
-		})},
-	})
 }
 
 func (m *Member) wrap(verb string, err error) error {

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -84,7 +85,10 @@ func (m *Member) await(ctx context.Context, what string, within time.Duration, a
 			}
 			ctx, cancel := context.WithTimeout(ctx, askWithin)
 			defer cancel()
-			return ask(ctx, probe)
+			if err = ask(ctx, probe); errors.Is(err, ErrForeignCluster) {
+				return await.Hopeless(err) // whoever answers there is not waited for
+			}
+			return err
 		})
 	if err != nil {
 		probe.Close()

@@ -38,7 +38,9 @@ func (m *Member) elsewhere(ctx context.Context, site Site, node string, disk Dis
 	if err != nil {
 		return nil, err
 	}
-	return &Member{seat: m.seat, id: m.id, node: made, nodeName: node, disk: disk, args: args, version: m.version}, nil
+	return &Member{
+		seat: m.seat, id: m.id, node: made, nodeName: node, disk: disk, args: args, version: m.version, access: m.access,
+	}, nil
 }
 
 // PeerAnswer is what a member answered to a peer request.

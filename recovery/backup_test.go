@@ -247,7 +247,7 @@ func TestSaveLeavesNothingBehindWhenItFails(t *testing.T) {
 	}
 	assertEmpty(t, dir)
 	server.stop()
-	gone, err := harness.Dial("http://" + freeAddress(t))
+	gone, err := harness.Dial("http://"+freeAddress(t), harness.Access{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,7 +89,7 @@ func startServer(t *testing.T, dir string, seat harness.Seat, initial string) *t
 	}
 	server := &testServer{dir: dir, etcd: etcd}
 	t.Cleanup(server.stop)
-	server.client, err = harness.Dial(client.String())
+	server.client, err = harness.Dial(client.String(), harness.Access{})
 	if err != nil {
 		t.Fatal(err)
 	}

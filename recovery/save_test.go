@@ -61,7 +61,7 @@ func TestSaveTrustsNoStream(t *testing.T) {
 			pb.RegisterMaintenanceServer(server, &badServer{blobs: c.blobs, end: c.end})
 			go func() { _ = server.Serve(listener) }() // ends with Stop
 			defer server.Stop()
-			client, err := harness.Dial("http://" + listener.Addr().String())
+			client, err := harness.Dial("http://"+listener.Addr().String(), harness.Access{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -105,7 +105,7 @@ func (m *member) do(ctx context.Context, use func(context.Context, *clientv3.Cli
 	if endpoint.Client == "" || endpoint.Peer == "" {
 		return await.Hopeless(fmt.Errorf("the endpoint of %s is not whole: %+v", m.name, endpoint))
 	}
-	client, err := harness.Dial(endpoint.Client)
+	client, err := harness.Dial(endpoint.Client, harness.Access{})
 	if err != nil {
 		return err
 	}

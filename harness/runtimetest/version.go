@@ -44,7 +44,7 @@ func (m *member) runs(version string) {
 	m.mustAnswer()
 	endpoint, err := m.Endpoint(m.ctx)
 	must(m.t, err)
-	client, err := harness.Dial(endpoint.Client)
+	client, err := harness.Dial(endpoint.Client, harness.Access{})
 	must(m.t, err)
 	defer client.Close() //nolint:errcheck // the call has been answered by then
 	status, err := client.Status(m.ctx, endpoint.Client)

@@ -118,7 +118,7 @@ func (m *member) kill(t testing.TB) {
 
 func (m *member) dial(t testing.TB) *clientv3.Client {
 	t.Helper()
-	client, err := harness.Dial(m.url)
+	client, err := harness.Dial(m.url, harness.Access{})
 	check(t, err)
 	t.Cleanup(func() { _ = client.Close() })
 	return client

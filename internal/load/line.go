@@ -17,6 +17,7 @@ import (
 // handshakes, packets and goroutines on both sides; a single one for all would make every call in flight share its fate.
 type trunk struct {
 	address *address
+	access  harness.Access
 
 	mu     sync.Mutex
 	url    string
@@ -39,7 +40,7 @@ func (t *trunk) dial(ctx context.Context, timeout time.Duration) (*clientv3.Clie
 		return t.client, nil
 	}
 	t.close()
-	client, err := harness.Dial(url)
+	client, err := harness.Dial(url, t.access)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", t.address.target.Name(), err)
 	}

@@ -46,6 +46,8 @@ const (
 // Options says which load to make. Targets and Ledger are needed; all else has a default.
 type Options struct {
 	Targets []Target
+	// Access says whose answers are taken: a write that another cluster acknowledged is an unknown one. Of any cluster if zero.
+	Access  harness.Access
 	Ledger  Ledger
 	Profile Profile // Mixed if empty
 	// Keys is the size of the fill: Filled closes when so many acknowledged writes own a revision. Under Puts that is the
@@ -121,7 +123,7 @@ func Start(ctx context.Context, options Options) (*Load, error) {
 	for index := range options.Workers {
 		if index%workersPerTrunk == 0 {
 			for _, a := range addresses {
-				all = append(all, &trunk{address: a})
+				all = append(all, &trunk{address: a, access: options.Access})
 			}
 		}
 		mine := all[len(all)-len(addresses):]

@@ -14,6 +14,7 @@ import (
 
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/identity"
+	"github.com/etcd-drill/etcd-drill/internal/await"
 	"github.com/etcd-drill/etcd-drill/internal/ledger"
 )
 
@@ -326,6 +327,31 @@ func TestAcknowledgedEntriesNameTheMemberThatAnswered(t *testing.T) {
 	for _, e := range b.entries(t) {
 		if e.Outcome == ledger.Acknowledged && fmt.Sprint(e.Member, e.Cluster) != want {
 			t.Fatalf("entry of %s at %s instead of %s", e.Member, e.Cluster, want)
+		}
+	}
+}
+
+func TestAWriteThatAnotherClusterAcknowledgesIsUnknown(t *testing.T) {
+	ctx := testContext(t)
+	m, b := startMember(t), newBook()
+	l, err := Start(ctx, Options{
+		Targets: []Target{m}, Access: harness.Access{Cluster: 1}, Ledger: b, Workers: 2, Seed: 7, DigestKey: digestKey(),
+	})
+	check(t, err)
+	check(t, await.Until(ctx, await.Condition{Name: "writes"}, func(context.Context) error {
+		if l.Tally().Unknown < 4 {
+			return errors.New("too few")
+		}
+		return nil
+	}))
+	tally, err := l.Stop(ctx)
+	check(t, err)
+	if tally.Acknowledged != 0 || tally.Refused != 0 {
+		t.Errorf("tally: %+v", tally)
+	}
+	for _, e := range b.entries(t) {
+		if e.Cluster != 0 || e.Revision != 0 || !strings.Contains(e.Reason, harness.ErrForeignCluster.Error()) {
+			t.Errorf("entry: %+v", e)
 		}
 	}
 }
