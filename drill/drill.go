@@ -26,6 +26,10 @@ type Options struct {
 	Runtime harness.Runtime
 	// Worker is the program that reads and restores files of unknown health; see recovery.Worker.
 	Worker recovery.Worker
+	// Etcdutl returns the path of the etcdutl program of this version of etcd, or of another one of its minor, for this machine. It
+	// is asked if members are restored on another minor than that of the linked library; without it, or if it fails, the library
+	// restores them, and the report says so.
+	Etcdutl func(ctx context.Context, version string) (path string, err error)
 	// EtcdArgs are further etcd flags for every member, of the cluster that will be lost and of the new one.
 	EtcdArgs []string
 	// Login is whom all clients of the drill log in as; nobody if zero. Authentication may be switched on later.
@@ -70,7 +74,8 @@ type Drill struct {
 	folder   folder
 	run      *harness.Run
 	site     harness.Site
-	prepared harness.Prepared
+	prepared harness.Prepared // the etcd of the cluster that will be lost
+	versions versions
 	events   *events
 	log      *os.File
 
@@ -131,11 +136,8 @@ func Open(ctx context.Context, spec Spec, opts Options) (d *Drill, err error) {
 	if err := d.sweepDead(ctx); err != nil {
 		return d, err
 	}
-	if d.prepared, err = opts.Runtime.Prepare(ctx, ""); err != nil {
-		return d, fmt.Errorf("open drill: %w: %w", ErrNoEtcd, err)
-	}
-	if err := d.events.emit(EventPrepared, "etcd %s %s", d.prepared.Version, d.prepared.Origin); err != nil {
-		return d, err
+	if err := d.prepareVersions(ctx); err != nil {
+		return d, fmt.Errorf("open drill: %w", err)
 	}
 	if d.site, err = opts.Runtime.Open(ctx, d.run); err != nil {
 		return d, fmt.Errorf("open drill: %w", err)
@@ -180,12 +182,15 @@ type manifest struct {
 	Spec     Spec             `json:"spec"`
 	Runtime  string           `json:"runtime"`
 	Prepared harness.Prepared `json:"prepared"`
-	Opened   time.Time        `json:"opened"`
+	// Restoring is the etcd of the restored cluster.
+	Restoring harness.Prepared `json:"preparedToRestore"`
+	Opened    time.Time        `json:"opened"`
 }
 
 func (d *Drill) writeManifest() error {
 	return writeJSON(d.folder.manifest(), manifest{
-		Run: d.run.ID(), Spec: d.spec, Runtime: d.opts.Runtime.Name(), Prepared: d.prepared, Opened: time.Now(),
+		Run: d.run.ID(), Spec: d.spec, Runtime: d.opts.Runtime.Name(), Prepared: d.prepared,
+		Restoring: d.versions.restoring, Opened: time.Now(),
 	})
 }
 
@@ -195,7 +200,7 @@ func (d *Drill) Folder() string { return string(d.folder) }
 // RunID returns the run's ID.
 func (d *Drill) RunID() string { return d.run.ID() }
 
-// Prepared returns what the runtime said about the etcd that it runs.
+// Prepared returns what the runtime said about the etcd of the cluster that will be lost.
 func (d *Drill) Prepared() harness.Prepared { return d.prepared }
 
 // closeWithin caps the cleanup, which no cancellation reaches.

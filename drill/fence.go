@@ -125,7 +125,7 @@ func (d *Drill) watchOld(ctx context.Context, returned *harness.Member, old *har
 		func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
-			answer, err := returned.AskAsPeer(ctx, old.ID(), d.prepared.Version)
+			answer, err := returned.AskAsPeer(ctx, old.ID(), returned.Version())
 			seen.OldAnsweredAs = answer.As
 			return err
 		})
@@ -171,10 +171,10 @@ func (d *Drill) askBoth(ctx context.Context, m *harness.Member, old *harness.Clu
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	answer := verify.FenceAnswer{Member: m.Name()}
-	if toOld, err := m.AskAsPeer(ctx, old.ID(), d.prepared.Version); err == nil {
+	if toOld, err := m.AskAsPeer(ctx, old.ID(), m.Version()); err == nil {
 		answer.ToOldID = toOld.Status
 	}
-	if toNew, err := m.AskAsPeer(ctx, reborn.ID(), d.prepared.Version); err == nil {
+	if toNew, err := m.AskAsPeer(ctx, reborn.ID(), m.Version()); err == nil {
 		answer.ToNewID = toNew.Status
 	}
 	return answer

@@ -99,7 +99,9 @@ func (w *walk) restore(ctx context.Context) (err error) {
 		return err
 	}
 	w.reborn.Restored = w.restored
-	cluster, err := w.drill.prepare(ctx, harness.Birth{Layout: w.restored.Plan.Layout, Dirs: w.restored.Dirs()})
+	cluster, err := w.drill.prepare(ctx, harness.Birth{
+		Layout: w.restored.Plan.Layout, Dirs: w.restored.Dirs(), Version: w.drill.restoredVersion(w.restored.Plan),
+	})
 	w.reborn.Cluster = cluster
 	return err
 }

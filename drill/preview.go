@@ -1,6 +1,8 @@
 package drill
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,6 +22,8 @@ type Preview struct {
 	// Token is a fresh one, as the drill would draw; the drill itself draws another.
 	Token     identity.Token     `json:"token"`
 	ClusterID identity.ClusterID `json:"clusterID"`
+	// Warnings are about what works and has a price.
+	Warnings []string `json:"warnings,omitempty"`
 	// Steps are the drill as a runbook that a person could type.
 	Steps []Step `json:"steps"`
 }
@@ -53,10 +57,13 @@ func NewPreview(spec Spec, places harness.Placer) (Preview, error) {
 		p.Survivors = slices.DeleteFunc(old.Names(), func(name string) bool { return slices.Contains(p.Victims, name) })
 	}
 	plan, err := previewPlan(spec, places, old, p)
+	if errors.Is(err, recovery.ErrVersionRefused) {
+		err = fmt.Errorf("%w: %w", ErrUsage, err)
+	}
 	if err != nil {
 		return Preview{}, err
 	}
-	p.ClusterID = plan.ClusterID
+	p.ClusterID, p.Warnings = plan.ClusterID, plan.Warnings
 	r := runbook{spec: spec, places: places, old: old, preview: p, plan: plan}
 	p.Steps, err = r.steps()
 	return p, err
@@ -65,8 +72,13 @@ func NewPreview(spec Spec, places harness.Placer) (Preview, error) {
 // previewPlan plans the way back as far as it can be known before. Whom the leader's loss hits, and which of several survivors
 // holds the most, is not; the last of them stands for the best.
 func previewPlan(spec Spec, places harness.Placer, old harness.Layout, p Preview) (recovery.Plan, error) {
-	source := recovery.Source{Kind: spec.Source, Path: previewSource, SHA256: previewDigest, RestorePoint: 1}
-	opts := []recovery.PlanOption{recovery.WithDataDir(restoredDir), recovery.WithPlaces(places)}
+	source := recovery.Source{
+		Kind: spec.Source, Path: previewSource, SHA256: previewDigest, RestorePoint: 1, StorageVersion: storageOf(spec.EtcdVersion),
+	}
+	opts := []recovery.PlanOption{
+		recovery.WithDataDir(restoredDir), recovery.WithPlaces(places),
+		recovery.WithVersion(cmp.Or(spec.RestoreVersion, spec.EtcdVersion)),
+	}
 	victims, survivors := p.Victims, p.Survivors
 	if len(victims) == 0 {
 		victims, survivors = old.Names()[:1], old.Names()[1:]
@@ -103,7 +115,8 @@ func (r runbook) steps() ([]Step, error) {
 		return nil, err
 	}
 	steps := []Step{{
-		Title:    fmt.Sprintf("start a cluster of %d and write %d keys of %d bytes", r.spec.Members, r.spec.Keys, r.spec.ValueBytes),
+		Title: fmt.Sprintf("start a cluster of %d%s and write %d keys of %d bytes",
+			r.spec.Members, onEtcd(r.spec.EtcdVersion), r.spec.Keys, r.spec.ValueBytes),
 		Commands: begin,
 	}}
 	steps = append(steps, middle...)
@@ -131,8 +144,8 @@ func (r runbook) wayBack() ([]Step, error) {
 		return nil, err
 	}
 	return []Step{
-		{Title: "restore every member from it, under a fresh token", Commands: r.plan.Commands()},
-		{Title: "start the new cluster " + r.plan.ClusterID.String() + " on the new directories", Commands: again},
+		{Title: "restore every member from it, under a fresh token" + withEtcdutl(r.plan.Version), Commands: r.plan.Commands()},
+		{Title: "start the new cluster " + r.plan.ClusterID.String() + onEtcd(r.plan.Version) + " on the new directories", Commands: again},
 	}, nil
 }
 
@@ -225,4 +238,16 @@ func handOf(fault, member string) string {
 		command += " && rm -rf " + member + ".etcd"
 	}
 	return command
+}
+
+// onEtcd and withEtcdutl name a version in a title, if somebody asked for one.
+func onEtcd(version string) string { return named(" on etcd ", version) }
+
+func withEtcdutl(version string) string { return named(", with the etcdutl of etcd ", version) }
+
+func named(words, version string) string {
+	if version == "" {
+		return ""
+	}
+	return words + version
 }

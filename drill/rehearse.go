@@ -62,6 +62,9 @@ type rehearsal struct {
 
 func (d *Drill) rehearse(ctx context.Context) (r rehearsal, err error) {
 	p := &r.proof
+	if err := d.checkVersions(); err != nil {
+		return r, err
+	}
 	old, err := d.Start(ctx)
 	if err != nil {
 		return r, err

@@ -25,6 +25,7 @@ func (d *Drill) report(r rehearsal, failure error) report.Report {
 		},
 		Runtime: report.Runtime{
 			Chosen: d.opts.Chosen, Engine: d.prepared.Engine, EtcdVersion: d.prepared.Version, EtcdOrigin: d.prepared.Origin,
+			RestoreVersion: d.versions.restoring.Version, RestoreOrigin: d.versions.restoring.Origin,
 		},
 		Phases: d.events.phases(), RTO: d.events.recovery(), Verdict: r.verdict,
 		Skipped: []report.Skip{}, Assumed: []string{},
@@ -41,6 +42,9 @@ func (d *Drill) report(r rehearsal, failure error) report.Report {
 	if site, ok := d.site.(harness.Assumer); ok {
 		out.Assumed = append(out.Assumed, site.Assumed()...)
 	}
+	if d.versions.assumed != "" {
+		out.Assumed = append(out.Assumed, d.versions.assumed)
+	}
 	if p.Outage != nil {
 		outage := outageEvidence(p.Outage)
 		out.Outage = &outage
@@ -56,6 +60,9 @@ func (d *Drill) report(r rehearsal, failure error) report.Report {
 	if p.Plan.ClusterID != 0 {
 		out.Plan = planReport(p.Plan)
 		out.Identity.PlannedCluster = p.Plan.ClusterID
+		if p.Reborn != nil {
+			out.Plan.Etcdutl = p.Reborn.Restored.Etcdutl
+		}
 	}
 	if r.verdict.Outcome != "" {
 		d.addEvidence(&out)
@@ -97,6 +104,7 @@ func planReport(p recovery.Plan) *report.Plan {
 	return &report.Plan{
 		Route: route, Loses: p.Route.Loses(), Token: p.Layout.Token, SourceSHA256: p.Source.SHA256,
 		HashChecked: p.Source.Kind == recovery.SavedSnapshot, Commands: p.Commands(),
+		Version: p.Version, Warnings: p.Warnings,
 	}
 }
 
@@ -121,6 +129,9 @@ func (s Spec) Title() string {
 	}
 	if s.way() == recovery.RouteSeed {
 		source += ", one member restored and the others added"
+	}
+	if s.RestoreVersion != "" && s.RestoreVersion != s.EtcdVersion {
+		source += ", restored on etcd " + s.RestoreVersion
 	}
 	if s.Members == 1 {
 		return fmt.Sprintf("1 member, %s, %s", done, source)

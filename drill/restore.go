@@ -43,7 +43,7 @@ func (d *Drill) Rebuild(ctx context.Context, plan recovery.Plan) (recovery.Resto
 			return recovery.Restored{}, fmt.Errorf("rebuild members: %w: the plan leads back to cluster %s", recovery.ErrTokenReused, cluster.ID())
 		}
 	}
-	restored, err := recovery.Restore(ctx, d.opts.Worker, plan, d.site.Scratch())
+	restored, err := recovery.Restore(ctx, d.restorer(plan), plan, d.site.Scratch())
 	if err != nil {
 		return recovery.Restored{}, err
 	}
@@ -54,7 +54,9 @@ func (d *Drill) Rebuild(ctx context.Context, plan recovery.Plan) (recovery.Resto
 // every member shows. An error that wraps ErrNotReborn says at which step it stayed dead; once its processes ran, what there
 // is of the cluster is returned beside it and can be verified.
 func (d *Drill) Boot(ctx context.Context, restored recovery.Restored) (*Reborn, error) {
-	cluster, err := d.prepare(ctx, harness.Birth{Layout: restored.Plan.Layout, Dirs: restored.Dirs()})
+	cluster, err := d.prepare(ctx, harness.Birth{
+		Layout: restored.Plan.Layout, Dirs: restored.Dirs(), Version: d.restoredVersion(restored.Plan),
+	})
 	if err != nil {
 		return nil, err
 	}

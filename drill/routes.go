@@ -14,16 +14,18 @@ import (
 )
 
 // Plan computes how to restore every member of the lost cluster from the source, under this token. It touches nothing but
-// plan.txt in the drill folder. A token that was used before is refused with recovery.ErrTokenReused.
+// plan.txt in the drill folder. A token that was used before is refused with recovery.ErrTokenReused, a version to restore on that
+// does not start on the source with recovery.ErrVersionRefused.
 func (d *Drill) Plan(source recovery.Source, down *Down, token identity.Token) (recovery.Plan, error) {
-	return d.planned(recovery.NewPlan(source, down.Layout(), token, recovery.WithDataDir(restoredDir)))
+	return d.planned(recovery.NewPlan(source, down.Layout(), token,
+		recovery.WithDataDir(restoredDir), recovery.WithVersion(d.versions.restoring.Version)))
 }
 
 // PlanSeed computes how to restore the first member alone from the source, under this token, and to add the others to it. It
 // refuses and touches what Plan does.
 func (d *Drill) PlanSeed(source recovery.Source, down *Down, token identity.Token) (recovery.Plan, error) {
 	return d.planned(recovery.NewSeedPlan(source, down.Layout(), token,
-		recovery.WithDataDir(restoredDir), recovery.WithPlaces(d.site)))
+		recovery.WithDataDir(restoredDir), recovery.WithPlaces(d.site), recovery.WithVersion(d.versions.restoring.Version)))
 }
 
 // PlanForce computes how to go on from one member of the cluster that is down, with --force-new-cluster.

@@ -24,6 +24,10 @@ type Spec struct {
 	Keys       int            `json:"keys"`
 	ValueBytes int            `json:"valueBytes"`
 	Workers    int            `json:"workers"`
+	// EtcdVersion is the version of etcd that will be lost; the runtime's default if empty. RestoreVersion is the one that is
+	// restored on; the same if empty. "3.6" means the one of that minor that is pinned.
+	EtcdVersion    string `json:"etcdVersion,omitempty"`
+	RestoreVersion string `json:"restoreVersion,omitempty"`
 	// Seed fixes each worker's stream of operations, the victims and the plan's shape. Interleaving, revisions and leadership
 	// are not reproducible.
 	Seed uint64 `json:"seed"`
@@ -66,7 +70,7 @@ var ErrUsage = errors.New("wrong usage")
 
 // Check returns an error wrapping ErrUsage, with the reason and the way out, if no drill can follow the spec.
 func (s Spec) Check() error {
-	for _, check := range []func(Spec) error{Spec.checkWords, Spec.checkRoute} {
+	for _, check := range []func(Spec) error{Spec.checkWords, Spec.checkVersions, Spec.checkRoute} {
 		if err := check(s); err != nil {
 			return fmt.Errorf("%w: %w", ErrUsage, err)
 		}

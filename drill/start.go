@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,7 @@ func (d *Drill) Start(ctx context.Context) (*harness.Cluster, error) {
 func (d *Drill) prepare(ctx context.Context, birth harness.Birth) (*harness.Cluster, error) {
 	birth.Generation, birth.Args = d.nextGeneration(), append(slices.Clone(d.opts.EtcdArgs), birth.Args...)
 	birth.Login = d.opts.Login
+	birth.Version = cmp.Or(birth.Version, d.prepared.Version)
 	cluster, err := harness.Prepare(ctx, d.site, birth)
 	if err != nil {
 		return nil, err

@@ -45,7 +45,7 @@ func rehearse(ctx SpecContext, spec drill.Spec, etcdArgs ...string) *drill.Drill
 	Expect(os.WriteFile(filepath.Join(suite.runs(), id), nil, 0o600)).To(Succeed())
 
 	d, failure := drill.Open(ctx, spec, drill.Options{
-		Runtime: suite.runtime, Worker: suite.worker(), EtcdArgs: etcdArgs,
+		Runtime: suite.runtime, Worker: suite.worker(), Etcdutl: suite.tools().Etcdutl, EtcdArgs: etcdArgs,
 		Folder: suite.drill(id), StateDir: suite.state(), RunID: id, Keep: drill.KeepFailed, Notify: phase.enter,
 	})
 	DeferCleanup(func(ctx SpecContext) error {

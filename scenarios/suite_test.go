@@ -16,6 +16,7 @@ import (
 
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/host"
+	"github.com/etcd-drill/etcd-drill/harness/release"
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
 
@@ -36,6 +37,7 @@ func TestScenarios(t *testing.T) {
 
 // base is what all processes of the suite share.
 type base struct {
+	Cache  string      // where etcd is kept that was built
 	Root   string      // of the suite's own folder
 	Worker string      // the program that reads and restores files
 	Choice host.Choice // the runtime that the first process has chosen; the others must not choose another
@@ -58,12 +60,13 @@ var suite rig
 
 var _ = SynchronizedBeforeSuite(func(ctx SpecContext) []byte {
 	root := must(os.MkdirTemp("", "etcd-drill-scenarios-"))
-	runtime := must(openRuntime(ctx, base{Root: root}))
+	cache := must(cacheDir())
+	runtime := must(openRuntime(ctx, base{Root: root, Cache: cache}))
 	defer runtime.Close()                      //nolint:errcheck // nothing is lost by closing
 	prepared := must(runtime.Prepare(ctx, "")) // an etcd that must be built first is not built in the time of a spec
 	GinkgoWriter.Printf("etcd: %+v; folder %s\n", prepared, root)
 	AddReportEntry("runtime", runtime.Name()) // what the tally of all suites reads
-	shared := base{Root: root, Choice: host.Choice(runtime.Name())}
+	shared := base{Root: root, Cache: cache, Choice: host.Choice(runtime.Name())}
 	shared.Worker = must(gexec.Build("github.com/etcd-drill/etcd-drill/cmd/etcd-drill", "-trimpath"))
 	for _, dir := range []string{shared.state(), shared.drills(), shared.runs()} {
 		Expect(os.Mkdir(dir, 0o700)).To(Succeed())
@@ -96,19 +99,27 @@ var _ = SynchronizedAfterSuite(func() {}, func(ctx SpecContext) {
 // openRuntime opens the runtime that ETCD_DRILL_RUNTIME names, or that the suite's first process has chosen. Where an engine
 // is asked for by name and none answers, the suite fails; it is never skipped.
 func openRuntime(ctx SpecContext, shared base) (host.Chosen, error) {
-	cache := os.Getenv("ETCD_DRILL_CACHE_DIR")
-	if cache == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return host.Chosen{}, fmt.Errorf("find cache directory: %w; set ETCD_DRILL_CACHE_DIR", err)
-		}
-		cache = filepath.Join(user, "etcd-drill")
-	}
 	return host.Open(ctx, host.Config{
 		Choice:   cmp.Or(shared.Choice, host.Choice(os.Getenv("ETCD_DRILL_RUNTIME"))),
-		CacheDir: cache, StateDir: shared.state(),
+		CacheDir: shared.Cache, StateDir: shared.state(),
 		Progress: func(line string) { GinkgoWriter.Println(line) },
 	}.WithDefaults(os.Getenv("ETCD_DRILL_IMAGE"), os.Getenv("ETCD_DRILL_BINARY")))
+}
+
+func cacheDir() (string, error) {
+	if cache := os.Getenv("ETCD_DRILL_CACHE_DIR"); cache != "" {
+		return cache, nil
+	}
+	user, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find cache directory: %w; set ETCD_DRILL_CACHE_DIR", err)
+	}
+	return filepath.Join(user, "etcd-drill"), nil
+}
+
+// tools finds the etcdutl of another version.
+func (r rig) tools() release.Tools {
+	return release.Tools{CacheDir: r.Cache, Progress: func(line string) { GinkgoWriter.Println(line) }}
 }
 
 func (r rig) worker() recovery.Worker {

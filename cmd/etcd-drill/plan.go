@@ -28,6 +28,7 @@ func newPlan() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			nameDefault(specs)
 			var previews []drill.Preview
 			for _, spec := range specs {
 				preview, err := drill.NewPreview(spec, harness.HostPlaces{})
@@ -52,6 +53,9 @@ func showPreviews(previews []drill.Preview) error {
 	var text strings.Builder
 	for i, p := range previews {
 		fmt.Fprintf(&text, "# drill %d/%d: %s\n# seed %d\n", i+1, len(previews), p.Spec.Title(), p.Spec.Seed)
+		for _, warning := range p.Warnings {
+			fmt.Fprintf(&text, "# warning: %s\n", warning)
+		}
 		for n, step := range p.Steps {
 			fmt.Fprintf(&text, "\n# %d. %s\n", n+1, step.Title)
 			for _, line := range step.Commands {

@@ -17,6 +17,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/drill"
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/host"
+	"github.com/etcd-drill/etcd-drill/harness/release"
 	"github.com/etcd-drill/etcd-drill/internal/report"
 )
 
@@ -49,7 +50,7 @@ saved from the survivor, then all members killed and recovered from a copy of a 
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	r.specFlags.add(flags)
-	r.hostFlags.add(flags)
+	r.hostFlags.addProgram(flags)
 	flags.StringVar(&r.out, "out", "", "drill folder, must be empty (default: .drill/RUN)")
 	flags.StringVar(&r.keep, "keep", string(drill.KeepFailed), "keep data directories of which drills: failed, all or none")
 	flags.DurationVar(&r.timeout, "timeout", 15*time.Minute, "give up a drill after this long")
@@ -63,6 +64,7 @@ func (r *runCommand) run(cmd *cobra.Command, _ []string) (err error) {
 	if err != nil {
 		return err
 	}
+	r.version = specs[0].EtcdVersion // an image or a program that was named must hold it
 	keep := drill.Keep(r.keep)
 	if keep != drill.KeepFailed && keep != drill.KeepAll && keep != drill.KeepNone {
 		return usage(fmt.Errorf("unknown --keep %q: choose failed, all or none", r.keep))
@@ -156,10 +158,15 @@ func (r *runCommand) rehearse(ctx context.Context, spec drill.Spec, at place, ri
 	if err != nil {
 		return report.Report{}, err
 	}
+	cache, err := cacheDir()
+	if err != nil {
+		return report.Report{}, err
+	}
 	id := harness.NewRunID()
 	rig.console.begin(at, spec.Title())
 	return drill.Rehearse(ctx, spec, drill.Options{
-		Runtime: rig.runtime, Chosen: rig.runtime.Why, Worker: worker, Folder: r.folder(id, at), StateDir: state, RunID: id, Keep: rig.keep,
+		Runtime: rig.runtime, Chosen: rig.runtime.Why, Worker: worker,
+		Etcdutl: release.Tools{CacheDir: cache, Progress: rig.console.progress}.Etcdutl, Folder: r.folder(id, at), StateDir: state, RunID: id, Keep: rig.keep,
 		Notify: rig.console.event, Watch: rig.console.watch,
 		Tool: toolVersion(), Number: at.number, Of: at.of,
 	})

@@ -16,6 +16,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/drill"
 	"github.com/etcd-drill/etcd-drill/faults"
 	"github.com/etcd-drill/etcd-drill/harness/host"
+	"github.com/etcd-drill/etcd-drill/harness/release"
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
 
@@ -59,10 +60,15 @@ func cacheDir() (string, error) {
 type hostFlags struct{ runtime, image, binary, version string }
 
 func (h *hostFlags) add(flags *pflag.FlagSet) {
+	h.addProgram(flags)
+	flags.StringVar(&h.version, "etcd-version", "", "etcd version to run (default: the newest that is pinned)")
+}
+
+// addProgram is add without the version, for a command whose spec has it.
+func (h *hostFlags) addProgram(flags *pflag.FlagSet) {
 	h.addRuntime(flags)
 	flags.StringVar(&h.image, "image", "", "etcd image to run (default: $"+envImage+", or found, pulled or built)")
 	flags.StringVar(&h.binary, "binary", "", "etcd program to run as plain processes (default: $"+envBinary+", or built)")
-	flags.StringVar(&h.version, "etcd-version", "", "etcd version to run (default: the newest that is pinned)")
 }
 
 func (h *hostFlags) addRuntime(flags *pflag.FlagSet) {
@@ -88,7 +94,7 @@ func (h *hostFlags) config(progress func(string)) (host.Config, error) {
 		return host.Config{}, err
 	}
 	return host.Config{
-		Choice: host.Choice(h.runtime), Image: h.image, Program: h.binary, Version: h.version,
+		Choice: host.Choice(h.runtime), Image: h.image, Program: h.binary, Version: release.Full(h.version),
 		CacheDir: cache, StateDir: state, Progress: progress,
 	}.WithDefaults(os.Getenv(envImage), os.Getenv(envBinary)), nil
 }
@@ -107,6 +113,9 @@ func (s *specFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&s.source, "source", string(s.spec.Source), "what to recover from: snapshot or db")
 	flags.StringVar(&s.backup, "backup", string(s.spec.Backup), "when to save the snapshot: before or after the disaster")
 	flags.StringVar(&s.route, "route", string(recovery.RouteRestore), "the way back: restore, seed, force-new-cluster, replace or restart")
+	flags.StringVar(&s.spec.EtcdVersion, "etcd-version", "",
+		"etcd version to lose: for example 3.6.16, or 3.6 for the pinned one (default: the newest that is pinned)")
+	flags.StringVar(&s.spec.RestoreVersion, "restore-version", "", "etcd version to restore on (default: the one that was lost)")
 	flags.IntVar(&s.spec.Keys, "keys", s.spec.Keys, "writes to acknowledge before the disaster")
 	flags.IntVar(&s.spec.ValueBytes, "value-size", s.spec.ValueBytes, "bytes of a value")
 	flags.IntVar(&s.spec.Workers, "workers", s.spec.Workers, "concurrent writers")
@@ -120,6 +129,7 @@ func (s *specFlags) drills(flags *pflag.FlagSet) ([]drill.Spec, error) {
 	}
 	s.spec.Lose, s.spec.Source, s.spec.Backup = faults.Target(s.lose), recovery.Kind(s.source), drill.Backup(s.backup)
 	s.spec.Route = recovery.Route(s.route)
+	s.spec.EtcdVersion, s.spec.RestoreVersion = release.Full(s.spec.EtcdVersion), release.Full(s.spec.RestoreVersion)
 	if s.spec.Route == recovery.RouteReplace && !flags.Changed("lose") {
 		s.spec.Lose = faults.Tolerable // more than that nobody can replace
 	}
@@ -134,6 +144,16 @@ func (s *specFlags) drills(flags *pflag.FlagSet) ([]drill.Spec, error) {
 		}
 	}
 	return specs, nil
+}
+
+// nameDefault names the version that is lost where only the one to restore on was named, for whoever must know both before
+// anything is looked for.
+func nameDefault(specs []drill.Spec) {
+	for i := range specs {
+		if specs[i].RestoreVersion != "" {
+			specs[i].EtcdVersion = cmp.Or(specs[i].EtcdVersion, release.Default)
+		}
+	}
 }
 
 // selfWorker is this program, started again as a worker.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,42 @@ func TestAShortVersionMeansTheNewestPinnedOneOfItsMinor(t *testing.T) {
 		if got := Full(asked); got != want {
 			t.Errorf("%q became %q, want %q", asked, got, want)
 		}
+	}
+}
+
+func TestAnEtcdutlIsOfTheVersionOrOfItsMinor(t *testing.T) {
+	tools := Tools{CacheDir: t.TempDir()}
+	for _, version := range Pinned() {
+		store := shelf{dir: tools.CacheDir, key: "etcd-" + version + "-" + runtime.GOOS + "-" + runtime.GOARCH}
+		recipe, err := Recipe(version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stage, err := store.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range programs() {
+			if err := os.WriteFile(filepath.Join(stage.bin(), name), []byte(version), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := store.publish(stage, entry{Recipe: recipe}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for asked, want := range map[string]string{"3.6.16": "3.6.16", "3.6.1": "3.6.16", "3.5": "3.5.35", "3.7.4-rc.0": Default} {
+		path, err := tools.Etcdutl(t.Context(), asked)
+		if err != nil {
+			t.Errorf("%s: %v", asked, err)
+			continue
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != want {
+			t.Errorf("%s: got that of %s, %v; want %s", asked, got, err, want)
+		}
+	}
+	if _, err := tools.Etcdutl(t.Context(), "3.4.38"); !errors.Is(err, ErrUnknownVersion) {
+		t.Errorf("got %v for a minor that is not pinned", err)
 	}
 }
 

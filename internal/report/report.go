@@ -69,6 +69,9 @@ type Runtime struct {
 	Engine      string `json:"engine"`           // for example "docker 28.2.2"
 	EtcdVersion string `json:"etcdVersion"`      // as etcd itself printed it
 	EtcdOrigin  string `json:"etcdOrigin"`       // where that etcd comes from, in a few words
+	// RestoreVersion and RestoreOrigin are the same of the etcd of the restored cluster.
+	RestoreVersion string `json:"restoreVersion,omitempty"`
+	RestoreOrigin  string `json:"restoreOrigin,omitempty"`
 }
 
 // The names of the phases that the text form has a line for. A phase of another name is kept in JSON and not shown.
@@ -105,6 +108,11 @@ type Plan struct {
 	SourceSHA256 string         `json:"sourceSHA256"`
 	HashChecked  bool           `json:"hashChecked"` // false for a db copy, which carries no hash
 	Commands     []string       `json:"commands"`    // as a person would type them
+	// Version is the version of etcd that it is for, Etcdutl that of the etcdutl that followed it.
+	Version string `json:"version,omitempty"`
+	Etcdutl string `json:"etcdutl,omitempty"`
+	// Warnings are about what works and has a price.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Skip names something that was left out because the host cannot do it.

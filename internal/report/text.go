@@ -39,6 +39,10 @@ func WriteHeader(w io.Writer, r Report) error {
 		etcd := fmt.Sprintf("%-*s etcd %s: %s", nameWidth+1, label, r.Runtime.EtcdVersion, r.Runtime.EtcdOrigin)
 		lines = append(lines, printable(etcd))
 	}
+	if r.Runtime.RestoreVersion != r.Runtime.EtcdVersion && r.Runtime.RestoreVersion != "" {
+		restore := fmt.Sprintf("%-*s etcd %s: %s", nameWidth+1, "restore", r.Runtime.RestoreVersion, r.Runtime.RestoreOrigin)
+		lines = append(lines, printable(restore))
+	}
 	return writeLines(w, lines)
 }
 

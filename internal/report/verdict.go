@@ -22,6 +22,11 @@ func (r Report) sideLines() []string {
 			lines = append(lines, row("left out", claim.Name+": "+claim.Text, ""))
 		}
 	}
+	if r.Plan != nil {
+		for _, warning := range r.Plan.Warnings {
+			lines = append(lines, row("warning", warning, ""))
+		}
+	}
 	for _, skip := range r.Skipped {
 		lines = append(lines, row("skipped", skip.Ability+": "+skip.Reason, ""))
 	}
