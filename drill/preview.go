@@ -75,9 +75,9 @@ func previewPlan(spec Spec, places harness.Placer, old harness.Layout, p Preview
 	source := recovery.Source{
 		Kind: spec.Source, Path: previewSource, SHA256: previewDigest, RestorePoint: 1, StorageVersion: storageOf(spec.EtcdVersion),
 	}
-	opts := []recovery.PlanOption{
-		recovery.WithDataDir(restoredDir), recovery.WithPlaces(places),
-		recovery.WithVersion(cmp.Or(spec.RestoreVersion, spec.EtcdVersion)),
+	opts, err := restoreOptions(spec, places, cmp.Or(spec.RestoreVersion, spec.EtcdVersion))
+	if err != nil {
+		return recovery.Plan{}, err
 	}
 	victims, survivors := p.Victims, p.Survivors
 	if len(victims) == 0 {

@@ -21,7 +21,8 @@ func (d *Drill) report(r rehearsal, failure error) report.Report {
 		Number: max(d.opts.Number, 1), Of: max(d.opts.Of, 1), Title: d.spec.Title(), Folder: string(d.folder),
 		Spec: report.Spec{
 			Members: d.spec.Members, Lose: string(d.spec.Lose), Fault: d.spec.Fault, Source: string(d.spec.Source),
-			Backup: string(d.spec.Backup), Route: string(d.spec.way()), Keys: d.spec.Keys, ValueSizeBytes: d.spec.ValueBytes, Workers: d.spec.Workers,
+			Backup: string(d.spec.Backup), Route: string(d.spec.way()),
+			RestoreMembers: d.spec.RestoreMembers, Keys: d.spec.Keys, ValueSizeBytes: d.spec.ValueBytes, Workers: d.spec.Workers,
 		},
 		Runtime: report.Runtime{
 			Chosen: d.opts.Chosen, Engine: d.prepared.Engine, EtcdVersion: d.prepared.Version, EtcdOrigin: d.prepared.Origin,
@@ -132,6 +133,9 @@ func (s Spec) Title() string {
 	}
 	if s.RestoreVersion != "" && s.RestoreVersion != s.EtcdVersion {
 		source += ", restored on etcd " + s.RestoreVersion
+	}
+	if s.RestoreMembers > 0 && s.RestoreMembers != s.Members {
+		source += fmt.Sprintf(", back as %d", s.RestoreMembers)
 	}
 	if s.Members == 1 {
 		return fmt.Sprintf("1 member, %s, %s", done, source)

@@ -13,19 +13,40 @@ import (
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
 
-// Plan computes how to restore every member of the lost cluster from the source, under this token. It touches nothing but
-// plan.txt in the drill folder. A token that was used before is refused with recovery.ErrTokenReused, a version to restore on that
-// does not start on the source with recovery.ErrVersionRefused.
+// Plan computes how to restore every member of the lost cluster, or as many as the spec wants, from the source, under this
+// token. It touches nothing but plan.txt in the drill folder. A token that was used before is refused with
+// recovery.ErrTokenReused, a version to restore on that does not start on the source with recovery.ErrVersionRefused.
 func (d *Drill) Plan(source recovery.Source, down *Down, token identity.Token) (recovery.Plan, error) {
-	return d.planned(recovery.NewPlan(source, down.Layout(), token,
-		recovery.WithDataDir(restoredDir), recovery.WithVersion(d.versions.restoring.Version)))
+	opts, err := restoreOptions(d.spec, d.site, d.versions.restoring.Version)
+	if err != nil {
+		return recovery.Plan{}, err
+	}
+	return d.planned(recovery.NewPlan(source, down.Layout(), token, opts...))
+}
+
+// restoreOptions are those that a plan with a source gets, for this version, where members live at these places.
+func restoreOptions(spec Spec, places harness.Placer, version string) ([]recovery.PlanOption, error) {
+	opts := []recovery.PlanOption{
+		recovery.WithDataDir(restoredDir), recovery.WithPlaces(places), recovery.WithVersion(version),
+	}
+	if spec.RestoreMembers == 0 {
+		return opts, nil
+	}
+	layout, err := harness.NewLayout(places, spec.RestoreMembers, "")
+	if err != nil {
+		return nil, err
+	}
+	return append(opts, recovery.WithSeats(layout.Seats...)), nil
 }
 
 // PlanSeed computes how to restore the first member alone from the source, under this token, and to add the others to it. It
 // refuses and touches what Plan does.
 func (d *Drill) PlanSeed(source recovery.Source, down *Down, token identity.Token) (recovery.Plan, error) {
-	return d.planned(recovery.NewSeedPlan(source, down.Layout(), token,
-		recovery.WithDataDir(restoredDir), recovery.WithPlaces(d.site), recovery.WithVersion(d.versions.restoring.Version)))
+	opts, err := restoreOptions(d.spec, d.site, d.versions.restoring.Version)
+	if err != nil {
+		return recovery.Plan{}, err
+	}
+	return d.planned(recovery.NewSeedPlan(source, down.Layout(), token, opts...))
 }
 
 // PlanForce computes how to go on from one member of the cluster that is down, with --force-new-cluster.

@@ -20,10 +20,12 @@ type Spec struct {
 	// Backup says when a snapshot is saved. A db copy is always taken after the disaster.
 	Backup Backup `json:"backup"`
 	// Route is the way back; recovery.RouteRestore if empty. Routes without a source take no notice of Source and Backup.
-	Route      recovery.Route `json:"route,omitempty"`
-	Keys       int            `json:"keys"`
-	ValueBytes int            `json:"valueBytes"`
-	Workers    int            `json:"workers"`
+	Route recovery.Route `json:"route,omitempty"`
+	// RestoreMembers is the size of the cluster that is restored; that of the lost one if 0.
+	RestoreMembers int `json:"restoreMembers,omitempty"`
+	Keys           int `json:"keys"`
+	ValueBytes     int `json:"valueBytes"`
+	Workers        int `json:"workers"`
 	// EtcdVersion is the version of etcd that will be lost; the runtime's default if empty. RestoreVersion is the one that is
 	// restored on; the same if empty. "3.6" means the one of that minor that is pinned.
 	EtcdVersion    string `json:"etcdVersion,omitempty"`
@@ -81,6 +83,12 @@ func (s Spec) Check() error {
 func (s Spec) checkWords() error {
 	if s.Members < 1 || s.Members > harness.MaxMembers {
 		return fmt.Errorf("%d members: a drill takes 1 to %d", s.Members, harness.MaxMembers)
+	}
+	if s.RestoreMembers < 0 || s.RestoreMembers > harness.MaxMembers {
+		return fmt.Errorf("%d members to restore: a drill takes 1 to %d", s.RestoreMembers, harness.MaxMembers)
+	}
+	if s.RestoreMembers > 0 && !s.way().NeedsSource() {
+		return fmt.Errorf("route %s keeps the members that there are; use --route restore or seed for another number of them", s.way())
 	}
 	if s.Keys < 1 || s.ValueBytes < 0 || s.Workers < 1 {
 		return fmt.Errorf("%d keys of %d bytes by %d workers: a drill needs at least one key and one worker", s.Keys, s.ValueBytes, s.Workers)

@@ -87,4 +87,26 @@ var _ = Describe("all killed", Label("etcd", "disaster:all-killed"), func() {
 		Entry("5 members", Label("size:5"), SpecTimeout(5*time.Minute), 5),
 		Entry("7 members", Label("size:7", "full"), SpecTimeout(8*time.Minute), 7),
 	)
+
+	It("a restart on the write-ahead logs that are left loses nothing", Label("via:restart", "size:3"), func(ctx SpecContext) {
+		d := rehearse(ctx, drill.Spec{Members: 3, Fault: "kill", Lose: faults.All, Route: recovery.RouteRestart})
+
+		old := must(d.Start(ctx))
+		load := must(d.StartLoad(ctx, old, drill.Mixed))
+		Expect(load.AwaitFilled(ctx)).To(Succeed())
+
+		outage := must(d.Strike(ctx, old, faults.Kill(faults.All)))
+		Expect(outage).To(HaveLostQuorum())
+		book := must(load.Stop(ctx))
+
+		plan := must(d.PlanRestart(outage))
+		again := must(d.Follow(ctx, plan, old))
+		Expect(clusterIDs(ctx, again.Cluster)).To(HaveEach(old.ID()))
+
+		proof := drill.Proof{Book: book, Outage: outage, Plan: plan, Reborn: again}
+		verdict := must(d.VerifyHealed(ctx, proof.Healed()))
+		Expect(verdict).To(BeIntact())
+		Expect(verdict.Tally.Unknown).To(BeNumerically(">", 0), "the disaster met no call in flight")
+		Expect(verdict.Loss.Writes).To(BeZero())
+	}, SpecTimeout(2*time.Minute))
 })

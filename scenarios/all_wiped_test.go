@@ -48,4 +48,33 @@ var _ = Describe("all wiped", Label("etcd", "disaster:all-wiped"), func() {
 		Entry("1 member", Label("size:1"), SpecTimeout(2*time.Minute), 1),
 		Entry("3 members", Label("size:3", "short"), SpecTimeout(3*time.Minute), 3),
 	)
+
+	It("one member is restored, the others are added to it, and all of them hold every write up to the restore point",
+		Label("via:seed", "size:3"), func(ctx SpecContext) {
+			d := rehearse(ctx, drill.Spec{
+				Members: 3, Fault: "wipe", Lose: faults.All, Source: recovery.SavedSnapshot, Backup: drill.Before, Route: recovery.RouteSeed,
+			})
+
+			old := must(d.Start(ctx))
+			load := must(d.StartLoad(ctx, old, drill.Mixed))
+			Expect(load.AwaitFilled(ctx)).To(Succeed())
+			snapshot := must(d.Backup(ctx, old))
+			Expect(load.AwaitMore(ctx, 100)).To(Succeed())
+
+			outage := must(d.Strike(ctx, old, faults.Wipe(faults.All)))
+			Expect(outage).To(HaveLostQuorum())
+			book := must(load.Stop(ctx))
+			down := must(d.StopAll(ctx, outage))
+
+			plan := must(d.PlanSeed(snapshot, down, identity.FreshToken()))
+			reborn := must(d.Follow(ctx, plan, old))
+			Expect(reborn.Size()).To(Equal(3))
+			Expect(clusterIDs(ctx, reborn.Cluster)).To(And(HaveEach(plan.ClusterID), Not(ContainElement(old.ID()))))
+
+			verdict := must(d.Verify(ctx, drill.Proof{
+				Book: book, Source: snapshot, Outage: outage, Down: down, Plan: plan, Reborn: reborn,
+			}))
+			Expect(verdict).To(BeIntact())
+			Expect(verdict.Loss.Writes).To(BeNumerically(">=", 100), "an early snapshot costs what was written after it")
+		}, SpecTimeout(3*time.Minute))
 })

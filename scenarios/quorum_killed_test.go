@@ -77,4 +77,33 @@ var _ = Describe("quorum killed", Label("etcd", "disaster:quorum-killed"), func(
 		Entry("5 members lose 3", Label("size:5"), SpecTimeout(5*time.Minute), 5),
 		Entry("7 members lose 4", Label("size:7", "full"), SpecTimeout(8*time.Minute), 7),
 	)
+
+	It("a survivor that is forced to go on alone keeps the cluster and costs what it did not know, and the dead must not come back",
+		Label("B6", "via:force-new-cluster", "size:3"), func(ctx SpecContext) {
+			d := rehearse(ctx, drill.Spec{Members: 3, Fault: "kill", Lose: faults.Quorum, Route: recovery.RouteForce})
+
+			old := must(d.Start(ctx))
+			load := must(d.StartLoad(ctx, old, drill.Mixed))
+			Expect(load.AwaitFilled(ctx)).To(Succeed())
+
+			outage := must(d.Strike(ctx, old, faults.Kill(faults.Quorum)))
+			Expect(outage).To(HaveLostQuorum())
+			survivor := must(d.BestSurvivor(ctx, outage))
+			book := must(load.Stop(ctx))
+			down := must(d.StopAll(ctx, outage))
+
+			plan := must(d.PlanForce(down, survivor.Name()))
+			reborn := must(d.Follow(ctx, plan, old))
+			Expect(clusterIDs(ctx, reborn.Cluster)).To(HaveEach(old.ID()))
+			Expect(must(reborn.Member(survivor.Name())).ID()).To(Equal(survivor.ID()))
+			for _, name := range outage.Victims {
+				Expect(must(reborn.Member(name)).ID()).NotTo(Equal(must(old.Member(name)).ID()), "%s was added anew", name)
+			}
+
+			proof := drill.Proof{Book: book, Outage: outage, Down: down, Plan: plan, Reborn: reborn}
+			verdict := must(d.VerifyHealed(ctx, proof.Healed()))
+			Expect(verdict).To(BeIntact())
+			Expect(verdict.Claims).To(ContainElement(And(HaveField("Name", "fence"), HaveField("State", "proved"))))
+			Expect(verdict.Loss.Writes).To(BeNumerically("<=", 32), "a survivor lacks at most what was in flight")
+		}, SpecTimeout(3*time.Minute))
 })

@@ -116,6 +116,7 @@ func (s *specFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&s.spec.EtcdVersion, "etcd-version", "",
 		"etcd version to lose: for example 3.6.16, or 3.6 for the pinned one (default: the newest that is pinned)")
 	flags.StringVar(&s.spec.RestoreVersion, "restore-version", "", "etcd version to restore on (default: the one that was lost)")
+	flags.IntVar(&s.spec.RestoreMembers, "restore-members", 0, "size of the restored cluster (default: that of the lost one)")
 	flags.IntVar(&s.spec.Keys, "keys", s.spec.Keys, "writes to acknowledge before the disaster")
 	flags.IntVar(&s.spec.ValueBytes, "value-size", s.spec.ValueBytes, "bytes of a value")
 	flags.IntVar(&s.spec.Workers, "workers", s.spec.Workers, "concurrent writers")

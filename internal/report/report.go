@@ -57,6 +57,7 @@ type Spec struct {
 	Source         string `json:"source"` // "snapshot" or "db"
 	Backup         string `json:"backup"` // "before" or "after" the disaster
 	Route          string `json:"route,omitempty"`
+	RestoreMembers int    `json:"restoreMembers,omitempty"` // 0 for as many as were lost
 	Keys           int    `json:"keys"`
 	ValueSizeBytes int    `json:"valueSizeBytes"`
 	Workers        int    `json:"workers"`
