@@ -51,6 +51,8 @@ const (
 	WrongID     = verify.WrongID
 	MixedSource = verify.MixedSource
 	Unfenced    = verify.Unfenced
+	Rewound     = verify.Rewound
+	Uncompacted = verify.Uncompacted
 	Dead        = verify.Dead
 
 	NoDisaster = verify.NoDisaster

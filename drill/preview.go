@@ -73,7 +73,8 @@ func NewPreview(spec Spec, places harness.Placer) (Preview, error) {
 // holds the most, is not; the last of them stands for the best.
 func previewPlan(spec Spec, places harness.Placer, old harness.Layout, p Preview) (recovery.Plan, error) {
 	source := recovery.Source{
-		Kind: spec.Source, Path: previewSource, SHA256: previewDigest, RestorePoint: 1, StorageVersion: storageOf(spec.EtcdVersion),
+		Kind: spec.Source, Path: previewSource, SHA256: previewDigest, RestorePoint: 1, LastRecord: 1,
+		StorageVersion: storageOf(spec.EtcdVersion),
 	}
 	opts, err := restoreOptions(spec, places, cmp.Or(spec.RestoreVersion, spec.EtcdVersion))
 	if err != nil {

@@ -8,16 +8,38 @@ import (
 	"os"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/internal/ledger"
 	"github.com/etcd-drill/etcd-drill/internal/load"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
+	"github.com/etcd-drill/etcd-drill/recovery"
 )
 
-// readAt says at which revision members are read back, and above which compaction point.
-type readAt struct{ revision, compacted int64 }
+// readAt says at which revision members are read back, and above which compaction point. Where the revision was bumped,
+// source is the one that it was bumped from; 0 elsewhere.
+type readAt struct{ revision, compacted, source int64 }
+
+// readAtOf is where a plan lets members begin.
+func readAtOf(plan recovery.Plan) readAt {
+	at := readAt{revision: plan.Revision(), compacted: plan.Compacted()}
+	if plan.BumpRevision > 0 {
+		at.source = plan.Source.RestorePoint
+	}
+	return at
+}
+
+// gap is what a member must refuse: the last revision of the source, the last below the bump, and a watch that goes on where
+// the source ends.
+func (at readAt) gap() load.GapSpec {
+	asked := load.GapSpec{Ranges: []int64{at.source}, Watch: min(at.source+1, at.revision-1)}
+	if last := at.revision - 1; last > at.source {
+		asked.Ranges = append(asked.Ranges, last)
+	}
+	return asked
+}
 
 // readBackWithin bounds the reading of all members.
 const readBackWithin = 10 * time.Minute
@@ -65,7 +87,15 @@ func (d *Drill) readMember(ctx context.Context, m *harness.Member, at readAt) (v
 		err = sortHistory(history)
 	}
 	shown.ReadAt, shown.HashKV = at.revision, back.HashKV
+	if err == nil && at.source > 0 {
+		shown.Gap, err = readGap(ctx, client, at.gap())
+	}
 	return shown, err
+}
+
+func readGap(ctx context.Context, client *clientv3.Client, asked load.GapSpec) (*verify.Gap, error) {
+	met, err := load.ReadGap(ctx, client, asked)
+	return &verify.Gap{Asked: asked.Ranges, Answered: met.Answered, WatchFrom: asked.Watch, WatchCompacted: met.WatchCompacted}, err
 }
 
 // sortHistory puts a history into the order of the revisions that its records claim, and numbers the records of a revision

@@ -23,6 +23,7 @@ func (d *Drill) report(r rehearsal, failure error) report.Report {
 			Members: d.spec.Members, Lose: string(d.spec.Lose), Fault: d.spec.Fault, Source: string(d.spec.Source),
 			Backup: string(d.spec.Backup), Route: string(d.spec.way()),
 			RestoreMembers: d.spec.RestoreMembers, Keys: d.spec.Keys, ValueSizeBytes: d.spec.ValueBytes, Workers: d.spec.Workers,
+			BumpRevision: d.spec.BumpRevision, MarkCompacted: d.spec.MarkCompacted,
 		},
 		Runtime: report.Runtime{
 			Chosen: d.opts.Chosen, Engine: d.prepared.Engine, EtcdVersion: d.prepared.Version, EtcdOrigin: d.prepared.Origin,
@@ -136,6 +137,9 @@ func (s Spec) Title() string {
 	}
 	if s.RestoreMembers > 0 && s.RestoreMembers != s.Members {
 		source += fmt.Sprintf(", back as %d", s.RestoreMembers)
+	}
+	if s.BumpRevision > 0 {
+		source += fmt.Sprintf(", revision bumped by %d", s.BumpRevision)
 	}
 	if s.Members == 1 {
 		return fmt.Sprintf("1 member, %s, %s", done, source)

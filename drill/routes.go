@@ -29,6 +29,9 @@ func restoreOptions(spec Spec, places harness.Placer, version string) ([]recover
 	opts := []recovery.PlanOption{
 		recovery.WithDataDir(restoredDir), recovery.WithPlaces(places), recovery.WithVersion(version),
 	}
+	if spec.BumpRevision > 0 {
+		opts = append(opts, recovery.WithBump(spec.BumpRevision), recovery.WithMarkCompacted())
+	}
 	if spec.RestoreMembers == 0 {
 		return opts, nil
 	}

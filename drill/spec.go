@@ -33,6 +33,10 @@ type Spec struct {
 	// Seed fixes each worker's stream of operations, the victims and the plan's shape. Interleaving, revisions and leadership
 	// are not reproducible.
 	Seed uint64 `json:"seed"`
+	// BumpRevision is by how many revisions the new cluster begins beyond the source, MarkCompacted whether it takes what lies
+	// below for compacted; neither goes without the other. See recovery.WithBump for how much is enough.
+	BumpRevision  uint64 `json:"bumpRevision,omitempty"`
+	MarkCompacted bool   `json:"markCompacted,omitempty"`
 }
 
 // Backup says when a snapshot is saved.
@@ -72,7 +76,7 @@ var ErrUsage = errors.New("wrong usage")
 
 // Check returns an error wrapping ErrUsage, with the reason and the way out, if no drill can follow the spec.
 func (s Spec) Check() error {
-	for _, check := range []func(Spec) error{Spec.checkWords, Spec.checkVersions, Spec.checkRoute} {
+	for _, check := range []func(Spec) error{Spec.checkWords, Spec.checkVersions, Spec.checkRoute, Spec.checkBump} {
 		if err := check(s); err != nil {
 			return fmt.Errorf("%w: %w", ErrUsage, err)
 		}
@@ -107,6 +111,18 @@ func (s Spec) checkWords() error {
 	}
 	if s.Backup != Before && s.Backup != After {
 		return fmt.Errorf("unknown time of backup %q: choose %s or %s", s.Backup, Before, After)
+	}
+	return nil
+}
+
+// checkBump refuses a bump that no recovery, or not this one, can make.
+func (s Spec) checkBump() error {
+	if err := recovery.CheckBump(s.BumpRevision, s.MarkCompacted); err != nil {
+		return err
+	}
+	if s.BumpRevision > 0 && !s.way().NeedsSource() {
+		return fmt.Errorf("the route %s restores nothing, and only a restore can bump the revision; use --route %s or %s",
+			s.way(), recovery.RouteRestore, recovery.RouteSeed)
 	}
 	return nil
 }

@@ -35,17 +35,19 @@ func (d *Drill) Verify(ctx context.Context, p Proof) (verify.Verdict, error) {
 			RestorePoint: p.Source.RestorePoint, Compacted: p.Source.Compacted,
 		},
 	}
+	if p.Plan.BumpRevision > 0 {
+		plain.Source.BumpedTo = p.Plan.Revision()
+	}
 	work, workCtx := errgroup.WithContext(ctx)
 	work.Go(func() error {
 		history, keyspace := d.folder.shows(sourceName)
 		contents, err := recovery.Extract(workCtx, d.opts.Worker, p.Source,
-			recovery.Extraction{DigestKey: d.opts.DigestKey, History: history, Keyspace: keyspace})
+			recovery.Extraction{DigestKey: d.opts.DigestKey, History: history, Keyspace: keyspace, BumpedTo: plain.Source.BumpedTo})
 		plain.Source.HashKV = contents.HashKV
 		return err
 	})
 	work.Go(func() (err error) {
-		at := readAt{revision: p.Source.RestorePoint, compacted: p.Source.Compacted}
-		plain.Reborn, err = d.readBack(workCtx, p.Reborn.Cluster, at)
+		plain.Reborn, err = d.readBack(workCtx, p.Reborn.Cluster, readAtOf(p.Plan))
 		return err
 	})
 	// The members are read while the old one stands beside them: the fence only watches, and what it must not change is read

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/etcd-drill/etcd-drill/harness"
@@ -120,14 +121,8 @@ func lookAt(t *testing.T, ctx context.Context, client *clientv3.Client) liveView
 	if err != nil {
 		t.Fatal(err)
 	}
-	view := liveView{revision: got.Header.Revision}
+	view := liveView{revision: got.Header.Revision, keyspace: pairsOf(got.Kvs)}
 	digest := ledger.Digester(testDigestKey)
-	for _, kv := range got.Kvs {
-		view.keyspace = append(view.keyspace, ledger.Pair{
-			Key: ledger.Key(kv.Key), Digest: digest(kv.Value), Create: kv.CreateRevision,
-			Mod: kv.ModRevision, Version: kv.Version, Lease: kv.Lease,
-		})
-	}
 	view.hash, err = client.HashKV(ctx, client.Endpoints()[0], 0)
 	if err != nil {
 		t.Fatal(err)
@@ -161,6 +156,18 @@ func lookAt(t *testing.T, ctx context.Context, client *clientv3.Client) liveView
 		}
 	}
 	return view
+}
+
+func pairsOf(kvs []*mvccpb.KeyValue) []ledger.Pair {
+	digest := ledger.Digester(testDigestKey)
+	var pairs []ledger.Pair
+	for _, kv := range kvs {
+		pairs = append(pairs, ledger.Pair{
+			Key: ledger.Key(kv.Key), Digest: digest(kv.Value), Create: kv.CreateRevision,
+			Mod: kv.ModRevision, Version: kv.Version, Lease: kv.Lease,
+		})
+	}
+	return pairs
 }
 
 func TestABackupHoldsWhatTheServerShowed(t *testing.T) {

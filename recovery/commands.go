@@ -2,11 +2,13 @@ package recovery
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // Commands returns what a person would type to do the same by hand, quoted for a POSIX shell: for a RouteRestore one line for
-// each member, with the flags that etcdutl has had since 3.5; otherwise one line for each step, with the host behind it.
+// each member, with the flags that etcdutl has had since 3.5, those of a bump since 3.5.10; otherwise one line for each step,
+// with the host behind it.
 func (p Plan) Commands() []string {
 	if len(p.Steps) == 0 {
 		return p.restoreCommands()
@@ -32,6 +34,9 @@ func (p Plan) restoreCommands() []string {
 		}
 		if p.SkipHashCheck {
 			words = append(words, "--skip-hash-check")
+		}
+		if p.BumpRevision > 0 {
+			words = append(words, "--bump-revision", strconv.FormatUint(p.BumpRevision, 10), "--mark-compacted")
 		}
 		for i, word := range words {
 			words[i] = quote(word)

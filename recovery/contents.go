@@ -39,7 +39,7 @@ func (j *job) extract(ctx context.Context, task extractTask) (*Contents, error) 
 		})
 	})
 	if err == nil {
-		err = survive(func() error { return j.hashKV(path, task.RestorePoint, contents) })
+		err = survive(func() error { return j.hashKV(path, task, contents) })
 	}
 	if err != nil {
 		return nil, blame(task.Source.Path, err)
@@ -96,8 +96,13 @@ func writeKeyspace(tx *bolt.Tx, live map[string]mvcc.Revision, digest func([]byt
 
 // hashKV opens the copy as a server does, which writes to it: the last thing done with it. A lessor that knows no lease is
 // enough, because leases have no part in the hash; without any, a leased key panics.
-func (j *job) hashKV(path string, rev int64, contents *Contents) error {
+func (j *job) hashKV(path string, task extractTask, contents *Contents) error {
+	rev := task.RestorePoint
 	be := backend.NewDefaultBackend(j.lg, path)
+	if task.BumpedTo > 0 {
+		rev = task.BumpedTo
+		bump(be, rev)
+	}
 	store := mvcc.NewStore(j.lg, be, &lease.FakeLessor{}, mvcc.StoreConfig{})
 	hash, current, err := mvcc.NewHashStorage(j.lg, store).HashByRev(rev)
 	err = errors.Join(err, store.Close(), be.Close())
@@ -105,10 +110,20 @@ func (j *job) hashKV(path string, rev int64, contents *Contents) error {
 		return fmt.Errorf("compute HashKV at revision %d: %w", rev, err)
 	}
 	if current != rev {
-		return fmt.Errorf("compute HashKV: etcd finds revision %d, not the restore point %d", current, rev)
+		return fmt.Errorf("compute HashKV: etcd finds revision %d, not the expected %d", current, rev)
 	}
 	contents.HashKV, contents.CompactRevision = hash.Hash, hash.CompactRevision
 	return nil
+}
+
+// bump does to the copy what etcdutl does to a member's database (etcdutl/snapshot/v3_snapshot.go, modifyLatestRevision): a
+// placeholder without content at the new revision, and a compaction up to there that is still to be done.
+func bump(be backend.Backend, to int64) {
+	tx := be.BatchTx()
+	tx.LockOutsideApply()
+	tx.UnsafePut(schema.Key, mvcc.RevToBytes(mvcc.Revision{Main: to}, mvcc.NewRevBytes()), []byte{})
+	mvcc.UnsafeSetScheduledCompact(tx, to)
+	tx.Unlock()
 }
 
 // writeLines makes a new stream of evidence and counts its values.

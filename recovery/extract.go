@@ -17,11 +17,14 @@ type Extraction struct {
 	// History becomes a stream of ledger.Record, Keyspace one of ledger.Pair, to be read with ledger.ReadRecords and
 	// ledger.ReadPairs. Neither file may exist.
 	History, Keyspace string
+	// BumpedTo is the revision to which a plan bumps the source, see Plan.Revision; 0 for none. It matters for the HashKV alone.
+	BumpedTo int64
 }
 
 // Contents tells what Extract found.
 type Contents struct {
-	// HashKV is the hash at the restore point as a server started on the source computes it. CompactRevision is the compaction
+	// HashKV is the hash at the restore point as a server started on the source computes it; with a bump the hash at BumpedTo, of
+	// what was live at the restore point and the placeholder of the bump. CompactRevision is the compaction
 	// point that it was computed with, -1 for none; hashes can be compared only if that is the same.
 	//
 	// A server that itself compacted up to exactly the revision that it is asked for answers with the hash that it stored at
@@ -57,7 +60,7 @@ func Extract(ctx context.Context, w Worker, src Source, x Extraction) (Contents,
 		task := extractTask{
 			Source:    copyTask{Kind: src.Kind, Path: src.Path, Copy: copyPath, SHA256: src.SHA256},
 			DigestKey: x.DigestKey, History: x.History, Keyspace: x.Keyspace,
-			RestorePoint: src.RestorePoint, Compacted: src.Compacted,
+			RestorePoint: src.RestorePoint, Compacted: src.Compacted, BumpedTo: x.BumpedTo,
 		}
 		resp, err = w.run(ctx, "extract "+src.Path, request{Extract: &task})
 		return err

@@ -81,10 +81,9 @@ func checkPages(tx *bolt.Tx) error {
 // describe fills in what the content of the database says.
 func (j *job) describe(ctx context.Context, tx *bolt.Tx, source *Source) error {
 	live := map[string]struct{}{}
-	last := int64(1)
 	err := forEachRecord(ctx, tx, func(r rawRecord) error {
 		source.Records++
-		last = max(last, r.rev.Main)
+		source.LastRecord = max(source.LastRecord, r.rev.Main)
 		switch {
 		case r.tombstone:
 			delete(live, string(r.kv.Key))
@@ -100,7 +99,7 @@ func (j *job) describe(ctx context.Context, tx *bolt.Tx, source *Source) error {
 	if source.Compacted, err = compactionPoint(tx); err != nil {
 		return err
 	}
-	source.RestorePoint = max(last, source.Compacted)
+	source.RestorePoint = max(source.LastRecord, source.Compacted, 1)
 	if version := schema.ReadStorageVersionFromSnapshot(tx); version != nil {
 		source.StorageVersion = version.String()
 	}

@@ -45,6 +45,10 @@ type Plan struct {
 	Version string `json:"version,omitempty"`
 	// Warnings are sentences about what will work and have a price.
 	Warnings []string `json:"warnings,omitempty"`
+	// BumpRevision is by how much the members begin beyond the source, see WithBump; 0 for not at all. MarkCompacted goes with
+	// it.
+	BumpRevision  uint64 `json:"bumpRevision,omitempty"`
+	MarkCompacted bool   `json:"markCompacted,omitempty"`
 }
 
 // MemberPlan is one member's part of a Plan.
@@ -65,6 +69,9 @@ type planOptions struct {
 	skipHash bool
 	places   harness.Placer
 	version  string
+	bump     uint64
+	bumped   bool // somebody asked for a bump, if only for one of 0
+	mark     bool
 }
 
 // WithSeats gives the new cluster other members than the old one had.
@@ -108,7 +115,8 @@ func WithVersion(version string) PlanOption {
 // before. It touches nothing.
 //
 // It returns ErrTokenReused if the token is empty, is the old one, or leads to the old cluster ID or to a member ID that the
-// old layout or the source knows. The last guard also works for a backup of which nothing else is known.
+// old layout or the source knows. The last guard also works for a backup of which nothing else is known. It returns ErrBadBump
+// for a bump that etcdutl would do wrongly.
 func NewPlan(src Source, old harness.Layout, token identity.Token, opts ...PlanOption) (Plan, error) {
 	options := planOptionsOf(old, opts)
 	if !src.Kind.known() || src.Path == "" || src.SHA256 == "" || src.RestorePoint < 1 {
@@ -121,9 +129,12 @@ func NewPlan(src Source, old harness.Layout, token identity.Token, opts ...PlanO
 	if err := checkFresh(layout, old, src); err != nil {
 		return Plan{}, fmt.Errorf("plan restore: %w; use identity.FreshToken", err)
 	}
+	if err := options.checkBump(src); err != nil {
+		return Plan{}, fmt.Errorf("plan restore: %w", err)
+	}
 	plan := Plan{
 		Route: RouteRestore, Source: src, Layout: layout, ClusterID: layout.ClusterID(),
-		SkipHashCheck: options.skipHash || src.Kind == DBCopy,
+		SkipHashCheck: options.skipHash || src.Kind == DBCopy, BumpRevision: options.bump, MarkCompacted: options.mark,
 	}
 	if err := plan.runOn(options.version); err != nil {
 		return Plan{}, fmt.Errorf("plan restore: %w", err)

@@ -17,7 +17,7 @@ import (
 var update = flag.Bool("update", false, "renew the golden files")
 
 func goodSource(kind Kind, path string) Source {
-	return Source{Kind: kind, Path: path, SHA256: "00ff", RestorePoint: 7}
+	return Source{Kind: kind, Path: path, SHA256: "00ff", RestorePoint: 7, LastRecord: 7}
 }
 
 func oldLayout() harness.Layout {
@@ -27,12 +27,16 @@ func oldLayout() harness.Layout {
 }
 
 func TestCommandsAreWhatAPersonWouldType(t *testing.T) {
-	for name, source := range map[string]Source{
-		"snapshot": goodSource(SavedSnapshot, "/backup/etcd.db"),
-		"db":       goodSource(DBCopy, "/back up/it's m3's $db"),
+	for name, asked := range map[string]struct {
+		source Source
+		opts   []PlanOption
+	}{
+		"snapshot": {goodSource(SavedSnapshot, "/backup/etcd.db"), nil},
+		"db":       {goodSource(DBCopy, "/back up/it's m3's $db"), nil},
+		"bump":     {goodSource(SavedSnapshot, "/backup/etcd.db"), []PlanOption{WithBump(1_000_000_000), WithMarkCompacted()}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan, err := NewPlan(source, oldLayout(), "drill-0123456789abcdef")
+			plan, err := NewPlan(asked.source, oldLayout(), "drill-0123456789abcdef", asked.opts...)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -53,6 +53,9 @@ func (t tool) restore(ctx context.Context, source string, task restoreTask) (pea
 	if task.Source.SkipHashCheck {
 		args = append(args, "--skip-hash-check")
 	}
+	if task.BumpRevision > 0 {
+		args = append(args, fmt.Sprintf("--bump-revision=%d", task.BumpRevision), "--mark-compacted")
+	}
 	return t.run(ctx, t.stderr, args...)
 }
 

@@ -7,8 +7,11 @@ import (
 	"path/filepath"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/etcdutl/v3/snapshot"
+	"go.etcd.io/etcd/server/v3/storage/mvcc"
+	"go.etcd.io/etcd/server/v3/storage/schema"
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
 	"google.golang.org/protobuf/proto"
@@ -37,6 +40,9 @@ func (j *job) restore(ctx context.Context, task restoreTask) (*rebuilt, error) {
 	if err := syncTree(task.DataDir); err != nil {
 		return nil, err
 	}
+	if err := readStart(filepath.Join(task.DataDir, dbFile), made); err != nil {
+		return nil, err
+	}
 	return made, j.readIdentity(task.DataDir, made)
 }
 
@@ -48,6 +54,7 @@ func (j *job) restoreByLibrary(source *privateCopy, task restoreTask, made *rebu
 			SnapshotPath: source.path, Name: task.Name, OutputDataDir: task.DataDir,
 			PeerURLs: []string{task.PeerURL}, InitialCluster: task.InitialCluster,
 			InitialClusterToken: string(task.Token), SkipHashCheck: task.Source.SkipHashCheck,
+			RevisionBump: task.BumpRevision, MarkCompacted: task.BumpRevision > 0, // one is ignored without the other
 		})
 	})
 }
@@ -59,6 +66,24 @@ func (j *job) restoreByTool(ctx context.Context, source *privateCopy, task resto
 	}
 	made.ToolRSSBytes, err = program.restore(ctx, source.path, task)
 	return err
+}
+
+// readStart reads from the new database with which revision and compaction point a server will begin on it.
+func readStart(path string, made *rebuilt) error {
+	err := viewDatabase(path, func(tx *bolt.Tx) (err error) {
+		if made.Compacted, err = compactionPoint(tx); err != nil {
+			return err
+		}
+		made.Revision = max(made.Compacted, 1)
+		if last, _ := tx.Bucket(schema.Key.Name()).Cursor().Last(); last != nil {
+			made.Revision = max(made.Revision, mvcc.BytesToRev(last).Main)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read restored database: %w", err)
+	}
+	return nil
 }
 
 // syncTree puts all directory entries on disk, which etcdutl does for member/wal alone.

@@ -17,6 +17,9 @@ var (
 	ErrMixedSources = errors.New("members have different sources")
 	// ErrWrongIdentity means that a restored member is not who the plan says.
 	ErrWrongIdentity = errors.New("restored member has another identity than planned")
+	// ErrWrongRevision means that a restored member would begin at another revision, or with another compaction point, than the
+	// plan says.
+	ErrWrongRevision = errors.New("restored member begins at another revision than planned")
 )
 
 // Restored is what Restore made.
@@ -59,6 +62,9 @@ func (r Restored) Dirs() map[string]string {
 // members would have got different ones.
 func Restore(ctx context.Context, w Worker, p Plan, scratch string) (restored Restored, err error) {
 	start := time.Now()
+	if err := checkBumpOf(p.Source, p.BumpRevision, p.MarkCompacted); err != nil { // a plan is a value that anybody can change
+		return Restored{}, fmt.Errorf("restore: %w", err)
+	}
 	scratch, err = filepath.Abs(scratch)
 	if err != nil {
 		return Restored{}, fmt.Errorf("restore: %w", err)
@@ -140,6 +146,7 @@ func (r *restoreRun) buildMember(ctx context.Context, i int) error {
 		},
 		Name: member.Name, PeerURL: member.PeerURL, InitialCluster: member.InitialCluster,
 		Token: r.plan.Layout.Token, DataDir: filepath.Join(staging, "data"), Etcdutl: r.worker.Etcdutl,
+		BumpRevision: r.plan.BumpRevision,
 	}})
 	if err != nil {
 		return err
@@ -159,6 +166,10 @@ func (r *restoreRun) buildMember(ctx context.Context, i int) error {
 	if r.worker.Etcdutl != "" && r.plan.Version != "" && minorOf(part.made.Etcdutl) != minorOf(r.plan.Version) {
 		return fmt.Errorf("%w: %s is etcdutl %s, the plan is for etcd %s", ErrWrongTool,
 			r.worker.Etcdutl, part.made.Etcdutl, r.plan.Version)
+	}
+	if part.made.Revision != r.plan.Revision() || part.made.Compacted != r.plan.Compacted() {
+		return fmt.Errorf("%w: at %d, compacted at %d; planned %d and %d", ErrWrongRevision,
+			part.made.Revision, part.made.Compacted, r.plan.Revision(), r.plan.Compacted())
 	}
 	return nil
 }

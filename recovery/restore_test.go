@@ -134,6 +134,8 @@ func TestRestoreRefusesAndLeavesNothing(t *testing.T) {
 		{"source gone", "serve", func(t *testing.T, p *Plan) { p.Source.Path = filepath.Join(t.TempDir(), "gone") }, ErrUnreadable},
 		{"worker killed", "killed", func(*testing.T, *Plan) {}, ErrWorkerDied},
 		{"worker mute", "mute", func(*testing.T, *Plan) {}, ErrWorkerDied},
+		{"revision not as planned", "serve", func(_ *testing.T, p *Plan) { p.Source.RestorePoint++ }, ErrWrongRevision},
+		{"compaction not as planned", "serve", func(_ *testing.T, p *Plan) { p.Source.Compacted++ }, ErrWrongRevision},
 		{"identity not as planned", "serve", func(_ *testing.T, p *Plan) { p.ClusterID++ }, ErrWrongIdentity},
 	}
 	for _, c := range cases {

@@ -37,6 +37,9 @@ type Source struct {
 	// revision in the "key" bucket, the finished and the scheduled compaction, and 1, as in store.restore of etcd's
 	// server/storage/mvcc/kvstore.go.
 	RestorePoint int64 `json:"restorePoint"`
+	// LastRecord is the greatest main revision in the "key" bucket, from which a bump is counted; 0 if it holds none. It is below
+	// RestorePoint where a compaction has removed the last records, which were deletes, or was scheduled beyond them.
+	LastRecord int64 `json:"lastRecord"`
 	// Compacted is the higher of the finished and the scheduled compaction; 0 if there was none. A server started on the
 	// source resumes a scheduled compaction and refuses reads below it at once, so this is the point that it shows. The file
 	// itself may still hold older records, between the finished compaction and the scheduled one; some of them may already be

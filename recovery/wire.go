@@ -40,6 +40,7 @@ type extractTask struct {
 	Keyspace     string   `json:"keyspace"`
 	RestorePoint int64    `json:"restorePoint"`
 	Compacted    int64    `json:"compacted"`
+	BumpedTo     int64    `json:"bumpedTo,omitempty"` // 0 for no bump
 }
 
 type restoreTask struct {
@@ -50,6 +51,7 @@ type restoreTask struct {
 	Token          identity.Token `json:"token"`
 	DataDir        string         `json:"dataDir"`
 	Etcdutl        string         `json:"etcdutl,omitempty"` // see Worker
+	BumpRevision   uint64         `json:"bumpRevision,omitempty"`
 }
 
 // response is what a worker says at its end: one JSON value on its standard output. A worker that dies says nothing.
@@ -73,6 +75,8 @@ type rebuilt struct {
 	// Etcdutl is the version of what restored, ToolRSSBytes the peak of its memory if it was a program of its own.
 	Etcdutl      string `json:"etcdutl"`
 	ToolRSSBytes int64  `json:"toolRSSBytes,omitempty"`
+	Revision     int64  `json:"revision"` // with which a server begins on it
+	Compacted    int64  `json:"compacted"`
 }
 
 // taskFailure is an error on its way from the worker to the parent.

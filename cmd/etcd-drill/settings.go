@@ -117,6 +117,8 @@ func (s *specFlags) add(flags *pflag.FlagSet) {
 		"etcd version to lose: for example 3.6.16, or 3.6 for the pinned one (default: the newest that is pinned)")
 	flags.StringVar(&s.spec.RestoreVersion, "restore-version", "", "etcd version to restore on (default: the one that was lost)")
 	flags.IntVar(&s.spec.RestoreMembers, "restore-members", 0, "size of the restored cluster (default: that of the lost one)")
+	flags.Uint64Var(&s.spec.BumpRevision, "bump-revision", 0, "begin this many revisions beyond the source; needs --mark-compacted")
+	flags.BoolVar(&s.spec.MarkCompacted, "mark-compacted", false, "take what lies below a bumped revision for compacted; needs --bump-revision")
 	flags.IntVar(&s.spec.Keys, "keys", s.spec.Keys, "writes to acknowledge before the disaster")
 	flags.IntVar(&s.spec.ValueBytes, "value-size", s.spec.ValueBytes, "bytes of a value")
 	flags.IntVar(&s.spec.Workers, "workers", s.spec.Workers, "concurrent writers")
@@ -127,6 +129,9 @@ func (s *specFlags) add(flags *pflag.FlagSet) {
 func (s *specFlags) drills(flags *pflag.FlagSet) ([]drill.Spec, error) {
 	if !flags.Changed("seed") {
 		s.spec.Seed = drawSeed()
+	}
+	if flags.Changed("bump-revision") != s.spec.MarkCompacted || flags.Changed("bump-revision") && s.spec.BumpRevision == 0 {
+		return nil, usage(errors.New("--bump-revision N, with N at least 1, and --mark-compacted go together; give both or neither"))
 	}
 	s.spec.Lose, s.spec.Source, s.spec.Backup = faults.Target(s.lose), recovery.Kind(s.source), drill.Backup(s.backup)
 	s.spec.Route = recovery.Route(s.route)

@@ -12,7 +12,7 @@ import (
 func (r Report) phaseLines() []string {
 	var lines []string
 	for _, line := range []string{
-		r.startLine(), r.loadLine(), r.disasterLine(), r.recoverLine(), r.rtoLine(), r.proofLine(), r.fenceLine(),
+		r.startLine(), r.loadLine(), r.disasterLine(), r.recoverLine(), r.rtoLine(), r.proofLine(), r.bumpLine(), r.fenceLine(),
 	} {
 		if line != "" {
 			lines = append(lines, line)
@@ -140,8 +140,22 @@ func (r Report) proofLine() string {
 	if c.Members == 0 {
 		return row("proof", "nothing was compared", "")
 	}
-	return row("proof", fmt.Sprintf("%d/%d members: %d revisions explained, %s phantom, %s torn, %s",
-		c.Members, r.Spec.Members, c.Revisions, r.findings(verify.Phantom), r.findings(verify.Torn), r.hashWord()), "")
+	text := fmt.Sprintf("%d/%d members: %d revisions explained, %s phantom, %s torn, %s",
+		c.Members, r.Spec.Members, c.Revisions, r.findings(verify.Phantom), r.findings(verify.Torn), r.hashWord())
+	if r.Spec.BumpRevision > 0 {
+		text += "; history below the bump is compacted and was not read from members"
+	}
+	return row("proof", text, "")
+}
+
+// bumpLine shows what the judge says of a bump; the claim is there only where there was one.
+func (r Report) bumpLine() string {
+	for _, claim := range r.Verdict.Claims {
+		if claim.Name == "bump" && claim.State != "left out" { // those are shown elsewhere
+			return row("bump", claim.State+": "+claim.Text, "")
+		}
+	}
+	return ""
 }
 
 // findings counts the listed findings of a kind; where some are not listed the number is a lower bound, and says so.

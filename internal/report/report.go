@@ -61,6 +61,9 @@ type Spec struct {
 	Keys           int    `json:"keys"`
 	ValueSizeBytes int    `json:"valueSizeBytes"`
 	Workers        int    `json:"workers"`
+	// BumpRevision is by how much the new cluster begins beyond its source; MarkCompacted goes with it.
+	BumpRevision  uint64 `json:"bumpRevision,omitempty"`
+	MarkCompacted bool   `json:"markCompacted,omitempty"`
 }
 
 // Runtime tells what ran the members and which etcd that was.

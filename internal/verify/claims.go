@@ -7,7 +7,11 @@ import (
 
 // claims puts the proof into one line per claim.
 func (j *judge) claims() []Claim {
-	return []Claim{j.outageClaim(), j.prefixClaim(), j.membersClaim(), j.identityClaim(), j.fenceClaim(), j.canaryClaim()}
+	claims := []Claim{j.outageClaim(), j.prefixClaim(), j.membersClaim()}
+	if j.ref != nil && j.ref.bumped() {
+		claims = append(claims, j.bumpClaim())
+	}
+	return append(claims, j.identityClaim(), j.fenceClaim(), j.canaryClaim())
 }
 
 func (j *judge) outageClaim() Claim {
@@ -46,6 +50,10 @@ func (j *judge) membersClaim() Claim {
 		if _, against := j.notes.against[m.Name]; !against {
 			agree++
 		}
+	}
+	if j.ref != nil && j.ref.bumped() {
+		return j.notes.claim(claimMembers, fmt.Sprintf("%d/%d members: %d keys and HashKV at revision %d as %s has them; "+
+			"what lies below is compacted, so no member can show its history", agree, j.ev.Members, j.compared.Keys, j.ref.shown, j.ref.name()))
 	}
 	text := fmt.Sprintf("%d/%d members: %d revisions explained, %d phantom, %d torn, ",
 		agree, j.ev.Members, j.compared.Revisions, j.kind(claimPrefix, Phantom)+j.kind(claimMembers, Phantom),

@@ -54,7 +54,11 @@ type Source struct {
 	SHA256       string `json:"sha256"`
 	RestorePoint int64  `json:"restorePoint"` // R, see docs
 	Compacted    int64  `json:"compacted"`    // the compaction point: records at or below it may be gone; 0 or less for none
-	HashKV       uint32 `json:"hashKV"`       // at R, computed offline
+	HashKV       uint32 `json:"hashKV"`       // at R, or at BumpedTo, computed offline
+	// BumpedTo is the revision with which the members begin instead of R, with everything below it compacted; 0 if the recovery
+	// did not bump it. Members can then show no history, and keyspace and HashKV at BumpedTo only: the keyspace must still be the
+	// source's at R, because a bump changes no key.
+	BumpedTo int64 `json:"bumpedTo,omitempty"`
 	// History holds every record above the compaction point, tombstones included. Keyspace holds every key at R.
 	History  ledger.Stream[ledger.Record] `json:"-"`
 	Keyspace ledger.Stream[ledger.Pair]   `json:"-"`
@@ -69,13 +73,24 @@ type Member struct {
 	// Source, an empty one makes the verdict inconclusive, unless the member Joined the living cluster with an empty directory.
 	SourceSHA256 string `json:"sourceSHA256,omitempty"`
 	Joined       bool   `json:"joined,omitempty"`
-	// Revision is what the member reported when all had settled; HashKV is the hash it gave for revision R.
+	// Revision is what the member reported when all had settled; HashKV is the hash it gave for ReadAt.
 	Revision int64  `json:"revision"`
-	ReadAt   int64  `json:"readAt"` // the revision at which Keyspace was read; equals R
+	ReadAt   int64  `json:"readAt"` // the revision at which Keyspace was read; equals R, or the source's BumpedTo
 	HashKV   uint32 `json:"hashKV"`
+	// Gap tells how the member met requests below BumpedTo; nil if the recovery did not bump the revision.
+	Gap *Gap `json:"gap,omitempty"`
 	// History is what a watch from the compaction point + 1 to R shows; Keyspace what a serializable range at R shows.
 	History  ledger.Stream[ledger.Record] `json:"-"`
 	Keyspace ledger.Stream[ledger.Pair]   `json:"-"`
+}
+
+// Gap tells how a member met requests for revisions that a bump took away. That it answers at BumpedTo is the control.
+type Gap struct {
+	Asked    []int64 `json:"asked"`    // revisions of serializable ranges
+	Answered []int64 `json:"answered"` // those that were answered, and must not have been
+	// WatchFrom is where a watch began; WatchCompacted the compaction point with which it was cancelled, 0 if it was let in.
+	WatchFrom      int64 `json:"watchFrom"`
+	WatchCompacted int64 `json:"watchCompacted"`
 }
 
 // Identity holds the IDs of the cluster that was lost, of the plan, and what a fresh one must differ from.

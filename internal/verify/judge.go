@@ -41,6 +41,7 @@ func Judge(ev Evidence, out Output) (Verdict, error) {
 		}
 	}
 	j.checkMembers()
+	j.checkBump()
 	j.checkSubstance()
 	return j.verdict(), nil
 }
@@ -54,6 +55,8 @@ func (j *judge) dataSteps() []func() error {
 		j.notes.doubted(claimPrefix, Finding{Kind: NoEvidence, Member: j.ref.member},
 			"history or keyspace of %s was not read: there is nothing to hold against the ledger", j.ref.name())
 		return []func() error{j.checkLoss}
+	case j.ref.bumped():
+		return []func() error{j.checkLoss, j.checkPrefix, j.explainRest, j.checkKeyspaces}
 	default:
 		return []func() error{j.checkLoss, j.checkPrefix, j.explainRest, j.checkKeyspaces, j.checkHistories}
 	}
@@ -83,6 +86,7 @@ type explained struct{ acknowledged, unknown, expired int64 }
 type reference struct {
 	member    string // the member that is the reference; empty for a source
 	revision  int64  // R
+	shown     int64  // at which members are read: R, or what it was bumped to
 	compacted int64  // at least 0
 	hashKV    uint32
 	complete  bool // history and keyspace were read
@@ -101,6 +105,9 @@ func (r *reference) name() string {
 // first is the least revision that the history must hold: etcd's store begins with revision 1, which no write owns.
 func (r *reference) first() int64 { return max(r.compacted, 1) + 1 }
 
+// bumped tells whether members begin beyond R, so that they cannot show the history up to it.
+func (r *reference) bumped() bool { return r.shown > r.revision }
+
 // referenceOf returns nil if there is neither a source nor a member.
 func referenceOf(ev Evidence) *reference {
 	var r reference
@@ -108,13 +115,13 @@ func referenceOf(ev Evidence) *reference {
 	case ev.Source != nil:
 		s := ev.Source
 		r = reference{
-			revision: s.RestorePoint, compacted: max(s.Compacted, 0), hashKV: s.HashKV,
+			revision: s.RestorePoint, shown: max(s.RestorePoint, s.BumpedTo), compacted: max(s.Compacted, 0), hashKV: s.HashKV,
 			history: s.History, keyspace: s.Keyspace,
 		}
 	case len(ev.Reborn) > 0:
 		m := ev.Reborn[0]
 		r = reference{
-			member: m.Name, revision: m.ReadAt, hashKV: m.HashKV, history: m.History, keyspace: m.Keyspace,
+			member: m.Name, revision: m.ReadAt, shown: m.ReadAt, hashKV: m.HashKV, history: m.History, keyspace: m.Keyspace,
 		}
 	default:
 		return nil

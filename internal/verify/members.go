@@ -153,16 +153,16 @@ func (j *judge) checkMembers() {
 	for _, m := range j.ev.Reborn {
 		j.checkMemberEvidence(m)
 		if m.HashKV != j.ref.hashKV {
-			j.notes.damaged(claimMembers, Finding{Kind: Diverged, Member: m.Name, Revision: j.ref.revision},
-				"member %s gives HashKV %d for revision %d; %s has %d", m.Name, m.HashKV, j.ref.revision, j.ref.name(), j.ref.hashKV)
+			j.notes.damaged(claimMembers, Finding{Kind: Diverged, Member: m.Name, Revision: j.ref.shown},
+				"member %s gives HashKV %d for revision %d; %s has %d", m.Name, m.HashKV, j.ref.shown, j.ref.name(), j.ref.hashKV)
 		}
 		if first := j.ev.Reborn[0]; m.Revision != first.Revision {
 			j.notes.damaged(claimMembers, Finding{Kind: Diverged, Member: m.Name, Revision: m.Revision},
 				"member %s came to rest at revision %d, member %s at %d", m.Name, m.Revision, first.Name, first.Revision)
 		}
-		if m.Revision < j.ref.revision {
+		if m.Revision < j.ref.shown {
 			j.notes.damaged(claimMembers, Finding{Kind: Diverged, Member: m.Name, Revision: m.Revision},
-				"member %s is at revision %d, below the restore point %d", m.Name, m.Revision, j.ref.revision)
+				"member %s is at revision %d, below the one that it must begin with, %d", m.Name, m.Revision, j.ref.shown)
 		}
 		j.checkOrigin(m)
 	}
@@ -172,13 +172,13 @@ func (j *judge) checkMembers() {
 func (j *judge) checkMemberEvidence(m Member) {
 	f := Finding{Kind: NoEvidence, Member: m.Name}
 	switch {
-	case m.History == nil:
+	case m.History == nil && !j.ref.bumped():
 		j.notes.doubted(claimMembers, f, "the history of member %s was not read", m.Name)
 	case m.Keyspace == nil:
 		j.notes.doubted(claimMembers, f, "the keyspace of member %s was not read", m.Name)
-	case m.ReadAt != j.ref.revision:
+	case m.ReadAt != j.ref.shown:
 		j.notes.doubted(claimMembers, f, "the keyspace of member %s was read at revision %d instead of %d, so it was not compared",
-			m.Name, m.ReadAt, j.ref.revision)
+			m.Name, m.ReadAt, j.ref.shown)
 	default:
 		j.compared.Members++
 	}

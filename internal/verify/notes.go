@@ -7,6 +7,7 @@ const (
 	claimOutage   = "outage"
 	claimPrefix   = "prefix"
 	claimMembers  = "members"
+	claimBump     = "bump"
 	claimIdentity = "identity"
 	claimFence    = "fence"
 	claimCanary   = "canary"

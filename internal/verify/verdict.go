@@ -36,7 +36,9 @@ const (
 	WrongID     Kind = "wrong-id"
 	MixedSource Kind = "mixed-source"
 	Unfenced    Kind = "unfenced"
-	Dead        Kind = "dead" // the recovered cluster does not take, or does not replicate, a write
+	Rewound     Kind = "rewound"     // the new cluster begins at a revision that clients of the lost one have seen
+	Uncompacted Kind = "uncompacted" // a member answers for revisions that a bump took away
+	Dead        Kind = "dead"        // the recovered cluster does not take, or does not replicate, a write
 	NoDisaster  Kind = "no-disaster"
 	NoEvidence  Kind = "no-evidence"
 	TooLittle   Kind = "too-little"
@@ -100,7 +102,7 @@ type Compared struct {
 
 // Claim is one line of the proof.
 type Claim struct {
-	Name  string `json:"name"`  // "outage", "prefix", "members", "identity", "fence", "canary"
+	Name  string `json:"name"`  // "outage", "prefix", "members", "bump", "identity", "fence", "canary"
 	State string `json:"state"` // "proved", "disproved", "assumed" or "left out"
 	Text  string `json:"text"`
 }
