@@ -1,6 +1,7 @@
 # make drill       the main job: build etcd-drill, rehearse two drills, show what they prove
 # make test        everything that must pass
 # make scenarios   every scenario, the long ones too
+# make scenarios-all-versions   those of other versions of etcd
 #
 # ETCD_DRILL_RUNTIME=docker makes a missing engine a failure; process asks for none; auto (the default) takes what the host
 # has. Wherever an engine is used, a part of the scenarios runs on plain processes as well.
@@ -76,6 +77,10 @@ test: fresh-reports vet unit conformance test-scenarios short-scenarios test-e2e
 scenarios: fresh-reports all-scenarios all-scenarios-on-processes ## every scenario, the long ones too, on every runtime of this host
 	@$(TALLY) sum $(REPORTS)
 
+.PHONY: scenarios-all-versions
+scenarios-all-versions: fresh-reports conformance-of-versions version-scenarios ## the scenarios of etcd 3.5, 3.6 and 3.7; VERSION=3.5 for those of one
+	@$(TALLY) sum $(REPORTS)
+
 .PHONY: fresh-reports
 fresh-reports: $(TALLY)
 	@rm -rf $(REPORTS); mkdir -p $(REPORTS)
@@ -102,6 +107,11 @@ test-scenarios: $(TALLY) ## scenarios of 1, 3 and 5 members and one of 7; on an 
 	@$(TALLY) beat scenarios $(GINKGO) --procs=$(PROCS) --label-filter='!full' --timeout=30m --json-report=scenarios.json \
 		--junit-report=scenarios.xml ./scenarios
 
+# Specs that name a version of etcd beside the default, or a pair of them.
+VERSION    ?=
+OF_DEFAULT := !/^version:/
+OF_VERSION  = /^version:$(VERSION)/
+
 # On plain processes as well, unless that is where the scenarios have just run: their report says on what they did.
 ON_PROCESSES = if grep -q '"Representation": *"docker"' $(REPORTS)/scenarios.json; then \
 	export ETCD_DRILL_RUNTIME=process; $(1); else echo "  they have just run on processes"; fi
@@ -115,14 +125,29 @@ short-scenarios: $(TALLY) ## scenarios of 3 members on processes, if the others 
 .PHONY: all-scenarios
 all-scenarios: $(TALLY)
 	@echo "all scenarios"; mkdir -p $(REPORTS)
-	@$(TALLY) beat scenarios $(GINKGO) --procs=$(PROCS) --keep-going --timeout=2h --json-report=scenarios.json \
-		--junit-report=scenarios.xml ./scenarios
+	@$(TALLY) beat scenarios $(GINKGO) --procs=$(PROCS) --keep-going --label-filter='$(OF_DEFAULT)' --timeout=2h \
+		--json-report=scenarios.json --junit-report=scenarios.xml ./scenarios
 
 .PHONY: all-scenarios-on-processes
 all-scenarios-on-processes: $(TALLY)
 	@echo "all scenarios on processes"; mkdir -p $(REPORTS)
-	@$(call ON_PROCESSES,$(TALLY) beat scenarios $(GINKGO) --procs=$(PROCS) --keep-going --timeout=2h \
-		--json-report=processes.json --junit-report=processes.xml ./scenarios)
+	@$(call ON_PROCESSES,$(TALLY) beat scenarios $(GINKGO) --procs=$(PROCS) --keep-going --label-filter='$(OF_DEFAULT)' \
+		--timeout=2h --json-report=processes.json --junit-report=processes.xml ./scenarios)
+
+.PHONY: version-scenarios
+version-scenarios: $(TALLY)
+	@echo "scenarios of other versions"; mkdir -p $(REPORTS)
+	@$(TALLY) beat scenarios $(GINKGO) --procs=$(PROCS) --keep-going --label-filter='$(OF_VERSION)' --timeout=2h \
+		--json-report=versions.json --junit-report=versions.xml ./scenarios
+
+# What a node of another version runs, and what its etcdutl restores.
+ON_VERSIONS := ^(TestProcesses|TestFoldersAndAddresses|TestAProgramRestoresWhatTheLibraryRestores)$$/^(version|snapshot|db)$$
+.PHONY: conformance-of-versions
+conformance-of-versions: $(TALLY)
+	@echo "conformance of other versions"; mkdir -p $(REPORTS)
+	@for version in 3.5 3.6; do \
+		ETCD_DRILL_OTHER_VERSION=$$version $(GO) test -json -count=1 -timeout 15m -p 1 -run '$(ON_VERSIONS)' \
+			$$($(GO) list ./harness/... | grep -E '$(RUNTIMES)') ./recovery | $(TALLY) follow $(REPORTS)/versions-$$version.jsonl; done
 
 .PHONY: test-e2e
 test-e2e: $(TALLY) ## sabotage, the command line, leaks

@@ -86,6 +86,8 @@ var _ = Describe("all killed", Label("etcd", "disaster:all-killed"), func() {
 		Entry("3 members", Label("size:3", "short"), SpecTimeout(3*time.Minute), 3),
 		Entry("5 members", Label("size:5"), SpecTimeout(5*time.Minute), 5),
 		Entry("7 members", Label("size:7", "full"), SpecTimeout(8*time.Minute), 7),
+		Entry("3 members of etcd 3.6", Label("size:3", "version:3.6", "full"), SpecTimeout(3*time.Minute), 3),
+		Entry("3 members of etcd 3.5", Label("size:3", "version:3.5", "full"), SpecTimeout(3*time.Minute), 3),
 	)
 
 	It("a restart on the write-ahead logs that are left loses nothing", Label("via:restart", "size:3"), func(ctx SpecContext) {

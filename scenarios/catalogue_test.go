@@ -22,7 +22,8 @@ type scenario struct {
 	Text string `json:"text"`
 }
 
-// catalogueOf reads the specs of a preview. A scenario is named after its labels: disaster, way back, and size.
+// catalogueOf reads the specs of a preview. A scenario is named after its labels: disaster, way back, size, and
+// versions where it asks for others than the default.
 func catalogueOf(preview Report) catalogue {
 	var all catalogue
 	for _, spec := range preview.SpecReports {
@@ -37,11 +38,38 @@ func catalogueOf(preview Report) catalogue {
 				}
 			}
 		}
+		if versions := versionsOf(spec); len(versions) > 0 {
+			name = append(name, strings.Join(versions, "-to-"))
+		}
 		texts := append(slices.Clone(spec.ContainerHierarchyTexts), spec.LeafNodeText)
 		all = append(all, scenario{Name: strings.Join(name, "/"), Text: strings.Join(texts[1:], ": ")})
 	}
 	slices.SortFunc(all, func(a, b scenario) int { return cmp.Compare(a.Name, b.Name) })
 	return all
+}
+
+// versionsOf returns the versions that the labels of a spec name: the one that is lost and, if it is another, the one that is
+// restored on.
+func versionsOf(spec SpecReport) []string {
+	var versions []string
+	for _, label := range spec.Labels() {
+		if version, found := strings.CutPrefix(label, "version:"); found {
+			versions = append(versions, version)
+		}
+	}
+	return versions
+}
+
+// versionsToRun returns the versions that the chosen specs of a preview name.
+func versionsToRun(preview Report) []string {
+	var versions []string
+	for _, spec := range preview.SpecReports {
+		if spec.State != types.SpecStateSkipped {
+			versions = append(versions, versionsOf(spec)...)
+		}
+	}
+	slices.Sort(versions)
+	return slices.Compact(versions)
 }
 
 // cataloguePath is where package drill embeds it from.
@@ -74,7 +102,7 @@ func (c catalogue) describe() {
 		Expect(c).NotTo(BeEmpty())
 		seen := map[string]string{}
 		for _, s := range c {
-			Expect(strings.Split(s.Name, "/")).To(Or(HaveLen(2), HaveLen(3)), "labels of %q", s.Text)
+			Expect(strings.Split(s.Name, "/")).To(Or(HaveLen(2), HaveLen(3), HaveLen(4)), "labels of %q", s.Text)
 			Expect(seen).NotTo(HaveKey(s.Name), "%q and %q", s.Text, seen[s.Name])
 			seen[s.Name] = s.Text
 		}

@@ -44,6 +44,8 @@ var _ = Describe("quorum killed", Label("etcd", "disaster:quorum-killed"), func(
 		Entry("3 members lose 2", Label("size:3", "short"), SpecTimeout(3*time.Minute), 3),
 		Entry("5 members lose 3", Label("size:5"), SpecTimeout(5*time.Minute), 5),
 		Entry("7 members lose 4", Label("size:7"), SpecTimeout(8*time.Minute), 7),
+		Entry("3 members of etcd 3.6 lose 2", Label("size:3", "version:3.6", "full"), SpecTimeout(3*time.Minute), 3),
+		Entry("3 members of etcd 3.5 lose 2", Label("size:3", "version:3.5", "full"), SpecTimeout(3*time.Minute), 3),
 	)
 
 	DescribeTable("the database of a stopped survivor restores every write up to its restore point", Label("via:db"),

@@ -34,13 +34,14 @@ func must[T any](value T, err error) T {
 	return value
 }
 
-// rehearse opens a drill, of whose spec size and seed of the load are filled in, and closes it after the spec.
+// rehearse opens a drill, of whose spec size and seed of the load are filled in, and the versions that its labels name, and
+// closes it after the spec.
 func rehearse(ctx SpecContext, spec drill.Spec, etcdArgs ...string) *drill.Drill {
 	GinkgoHelper()
 	id := harness.NewRunID()
 	phase := &phase{}
 	DeferCleanup(AttachProgressReporter(phase.report))
-	spec = sized(spec, seed())
+	spec = versioned(sized(spec, seed()))
 	GinkgoWriter.Printf("run %s, seed %d\n", id, spec.Seed)
 	Expect(os.WriteFile(filepath.Join(suite.runs(), id), nil, 0o600)).To(Succeed())
 
@@ -64,6 +65,16 @@ func sized(spec drill.Spec, seed uint64) drill.Spec {
 	spec.Keys, spec.ValueBytes, spec.Workers, spec.Seed = 1000, 256, 32, seed
 	if spec.Source == "" {
 		spec.Source, spec.Backup = recovery.SavedSnapshot, drill.Before
+	}
+	return spec
+}
+
+// versioned fills in the versions that the labels of the running spec name.
+func versioned(spec drill.Spec) drill.Spec {
+	versions := versionsOf(CurrentSpecReport())
+	if len(versions) > 0 {
+		spec.EtcdVersion = versions[0]
+		spec.RestoreVersion = versions[len(versions)-1]
 	}
 	return spec
 }

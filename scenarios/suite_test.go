@@ -23,13 +23,15 @@ import (
 var update = flag.Bool("update", false, "write the catalogue anew from the specs and run none of them")
 
 func TestScenarios(t *testing.T) {
-	specs := catalogueOf(PreviewSpecs("scenarios"))
+	preview := PreviewSpecs("scenarios")
+	specs := catalogueOf(preview)
 	if *update {
 		if err := specs.write(); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
+	suite.versions = versionsToRun(preview)
 	Describe("the catalogue", specs.describe)
 	RegisterFailHandler(Fail)
 	RunSpecs(t, "scenarios")
@@ -53,7 +55,8 @@ func (b base) runs() string { return filepath.Join(b.Root, "runs") }
 // rig is a process' own way to where members run. It is set before the first spec and stays as it is.
 type rig struct {
 	base
-	runtime host.Chosen
+	versions []string // that the chosen specs ask for by name
+	runtime  host.Chosen
 }
 
 var suite rig
@@ -62,9 +65,14 @@ var _ = SynchronizedBeforeSuite(func(ctx SpecContext) []byte {
 	root := must(os.MkdirTemp("", "etcd-drill-scenarios-"))
 	cache := must(cacheDir())
 	runtime := must(openRuntime(ctx, base{Root: root, Cache: cache}))
-	defer runtime.Close()                      //nolint:errcheck // nothing is lost by closing
-	prepared := must(runtime.Prepare(ctx, "")) // an etcd that must be built first is not built in the time of a spec
-	GinkgoWriter.Printf("etcd: %+v; folder %s\n", prepared, root)
+	defer runtime.Close()                                             //nolint:errcheck // nothing is lost by closing
+	for _, version := range append([]string{""}, suite.versions...) { // what must be built first is not built in the time of a spec
+		prepared := must(runtime.Prepare(ctx, version))
+		GinkgoWriter.Printf("etcd: %+v; folder %s\n", prepared, root)
+		if recovery.NeedsOwnTool(prepared.Version) {
+			must(release.Tools{CacheDir: cache}.Etcdutl(ctx, prepared.Version))
+		}
+	}
 	AddReportEntry("runtime", runtime.Name()) // what the tally of all suites reads
 	shared := base{Root: root, Cache: cache, Choice: host.Choice(runtime.Name())}
 	shared.Worker = must(gexec.Build("github.com/etcd-drill/etcd-drill/cmd/etcd-drill", "-trimpath"))
