@@ -29,7 +29,7 @@ const (
 // rows places every package. Where a new one lies decides what it may know, so it is placed here first.
 func rows() map[string]int {
 	return map[string]int{
-		"harness/folder": ground, "harness/identity": ground, "harness/release": ground, "internal/await": ground, "internal/kernel": ground,
+		"harness/folder": ground, "harness/identity": ground, "harness/pki": ground, "harness/release": ground, "internal/await": ground, "internal/kernel": ground,
 
 		"harness": nouns, "internal/ledger": nouns,
 
@@ -86,7 +86,7 @@ func reservations() []reserved {
 
 // standardOnly import nothing but the standard library. The pure ones also do no I/O beyond an io.Reader or io.Writer, and
 // know nothing outside this module, however far down.
-func standardOnly() []string { return []string{"harness/identity", "internal/await"} }
+func standardOnly() []string { return []string{"harness/identity", "harness/pki", "internal/await"} }
 func pure() []string         { return []string{"internal/ledger", "internal/verify", "internal/report"} }
 func impure() []string {
 	return []string{"os", "io/ioutil", "net", "syscall", "plugin", "runtime/debug", "log", "testing"}

@@ -37,17 +37,32 @@ type Birth struct {
 	Args []string
 	// Version is the version of etcd that every member runs, as Runtime.Prepare takes it.
 	Version string
-	// Login is whom the drill's own clients log in as; nobody if zero.
+	// Login is whom the drill's own clients log in as; nobody if zero. With Security and without a password their certificate
+	// says so.
 	Login Login
+	// Security has the members speak TLS, and must fit the URLs of the Layout; nil for plain text.
+	Security *Security
+	// SeparateWAL has every member keep its write-ahead log apart from its data, see Place.
+	SeparateWAL bool
 
-	cluster identity.ClusterID // that the members belong to
+	access Access // to the members, but for their names
 }
+
+// manner is how the members differ from those of etcd's recovery page.
+func (b Birth) manner() Manner { return Manner{TLS: b.Security != nil, SeparateWAL: b.SeparateWAL} }
 
 // Prepare makes the nodes and disks of a cluster and starts nothing.
 func Prepare(ctx context.Context, site Site, birth Birth) (*Cluster, error) {
-	birth.cluster = birth.Layout.ClusterID()
+	id := birth.Layout.ClusterID()
 	if birth.Kept != nil {
-		birth.cluster = birth.Kept.Cluster
+		id = birth.Kept.Cluster
+	}
+	err := birth.checkScheme()
+	if err == nil {
+		birth.access, err = birth.Security.access(Access{Cluster: id, Login: birth.Login})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("prepare cluster of %d: %w", len(birth.Layout.Seats), err)
 	}
 	members := make([]*Member, len(birth.Layout.Seats))
 	work, ctx := errgroup.WithContext(ctx)
@@ -60,7 +75,7 @@ func Prepare(ctx context.Context, site Site, birth Birth) (*Cluster, error) {
 	if err := work.Wait(); err != nil {
 		return nil, fmt.Errorf("prepare cluster of %d: %w", len(members), err)
 	}
-	return &Cluster{site: site, layout: birth.Layout, id: birth.cluster, members: members, birth: birth}, nil
+	return &Cluster{site: site, layout: birth.Layout, id: id, members: members, birth: birth}, nil
 }
 
 // fresh tells whether the members begin empty, so that they bootstrap.
@@ -68,7 +83,11 @@ func (b Birth) fresh() bool { return b.Dirs == nil && b.Kept == nil }
 
 func prepareMember(ctx context.Context, site Site, birth Birth, seat Seat) (*Member, error) {
 	name := nodeName(seat.Name, birth.Generation)
-	place, err := site.Place(seat.Name)
+	place, err := birth.manner().Places(site).Place(seat.Name)
+	if err != nil {
+		return nil, err
+	}
+	files, err := birth.Security.files(seat, place)
 	if err != nil {
 		return nil, err
 	}
@@ -77,13 +96,15 @@ func prepareMember(ctx context.Context, site Site, birth Birth, seat Seat) (*Mem
 		return nil, err
 	}
 	args := append(Flags(birth.Layout, seat, place), birth.Args...)
-	node, err := site.NewNode(ctx, NodeSpec{Name: name, Hostname: seat.Name, Disk: disk, Args: args, Version: birth.Version})
+	node, err := site.NewNode(ctx, NodeSpec{
+		Name: name, Hostname: seat.Name, Disk: disk, Files: files, Args: args, Version: birth.Version,
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &Member{
 		seat: seat, id: id, node: node, nodeName: name, disk: disk, args: args, version: birth.Version,
-		access: Access{Cluster: birth.cluster, Login: birth.Login},
+		files: files, access: birth.access.To(seat.Name),
 	}, nil
 }
 
@@ -119,24 +140,9 @@ func nodeName(member string, generation int) string {
 	return fmt.Sprintf("%s-g%d", member, generation)
 }
 
-// Flags returns the flags with which a member of this layout is started at this place: those of etcd's recovery page, the
-// same for a new and for a restored member, because etcd ignores the bootstrap flags where a write-ahead log exists.
-func Flags(layout Layout, seat Seat, place Place) []string {
-	return []string{
-		"--name=" + seat.Name,
-		"--data-dir=" + place.DataDir,
-		"--listen-client-urls=" + place.ListenClientURL,
-		"--advertise-client-urls=" + place.ClientURL,
-		"--listen-peer-urls=" + place.ListenPeerURL,
-		"--initial-advertise-peer-urls=" + seat.PeerURL,
-		"--initial-cluster=" + layout.InitialCluster(),
-		"--initial-cluster-token=" + string(layout.Token),
-		"--initial-cluster-state=new",
-	}
-}
-
 // Access returns how the drill's own clients reach the members: they take no answer of another cluster.
-func (c *Cluster) Access() Access { return Access{Cluster: c.id, Login: c.birth.Login} }
+// Ask for a client of one member with To its name.
+func (c *Cluster) Access() Access { return c.birth.access }
 
 // ID returns the cluster's ID: what its layout yields, or what it kept when members came and went. AwaitReady holds every
 // member to it.

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,18 @@ type Access struct {
 	// the new cluster at the old address without a word (etcd issue 1225).
 	Cluster identity.ClusterID
 	Login   Login
+	// TLS holds the certificate that is shown and the authority that is trusted; nil for plain text. The addresses of members
+	// change with every start, so it is their names that are held against their certificates, see To.
+	TLS *tls.Config
+}
+
+// To returns the access to the member of this name: over TLS, a server whose certificate does not name it is refused.
+func (a Access) To(member string) Access {
+	if a.TLS != nil {
+		a.TLS = a.TLS.Clone()
+		a.TLS.ServerName = member
+	}
+	return a
 }
 
 // Login is a user of etcd with its password. The zero value is nobody. It may be given before authentication is switched on.
@@ -47,12 +60,24 @@ func Dial(clientURL string, access Access) (*clientv3.Client, error) {
 		Username:        access.Login.User,
 		Password:        access.Login.Password,
 		DialTimeout:     loginWithin,
+		TLS:             access.TLS,
 		Logger:          zap.NewNop(),
-		DialOptions: append(access.interceptors(), grpc.WithConnectParams(grpc.ConnectParams{
+		DialOptions: append(access.options(), grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.5, Jitter: 0.2, MaxDelay: 250 * time.Millisecond},
 			MinConnectTimeout: time.Second,
 		})),
 	})
+}
+
+// options are those of gRPC for this access.
+func (a Access) options() []grpc.DialOption {
+	options := a.interceptors()
+	if a.TLS != nil && a.TLS.ServerName != "" {
+		// etcd's client hands gRPC every endpoint with its own host as the name to verify (client/v3/internal/resolver), which
+		// takes the place of the one in the settings.
+		options = append(options, grpc.WithAuthority(a.TLS.ServerName))
+	}
+	return options
 }
 
 // interceptors hold every answer against the cluster, below all that the client makes of it.

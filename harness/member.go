@@ -22,6 +22,8 @@ type Member struct {
 	version string
 	// nodeName is the node's, unique in the site.
 	nodeName string
+	// files are those of its node, kept for Return; nil without TLS.
+	files map[string][]byte
 	// access is how the drill's own clients reach the member.
 	access Access
 }

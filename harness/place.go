@@ -1,13 +1,15 @@
 package harness
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 )
 
 // HostPlaces places every member on a host of its own that is called like the member, at etcd's usual ports.
 type HostPlaces struct {
-	DataDir string // where every member finds its data directory; "NAME.etcd", etcd's default, if empty
+	DataDir  string // where every member finds its data directory; "NAME.etcd", etcd's default, if empty
+	FilesDir string // where every member finds its certificates; "/etc/etcd" if empty
 }
 
 // etcd's usual ports.
@@ -28,15 +30,12 @@ func (h HostPlaces) Place(name string) (Place, error) {
 	if !ValidName(name) {
 		return Place{}, fmt.Errorf("place member %q: the name has characters that a network name cannot have", name)
 	}
-	dataDir := h.DataDir
-	if dataDir == "" {
-		dataDir = name + ".etcd"
-	}
 	return Place{
 		PeerURL:         "http://" + name + ":" + PeerPort,
 		ClientURL:       "http://" + name + ":" + ClientPort,
 		ListenPeerURL:   "http://0.0.0.0:" + PeerPort,
 		ListenClientURL: "http://0.0.0.0:" + ClientPort,
-		DataDir:         dataDir,
+		DataDir:         cmp.Or(h.DataDir, name+".etcd"),
+		FilesDir:        cmp.Or(h.FilesDir, "/etc/etcd"),
 	}, nil
 }

@@ -62,6 +62,9 @@ type Place struct {
 	ListenPeerURL   string
 	ListenClientURL string
 	DataDir         string // where the member finds its disk's data directory; relative paths begin where its process starts
+	FilesDir        string // where it finds the files of its NodeSpec
+	// SeparateWAL has the member keep its write-ahead log in WALDir instead of below member/ of the data directory.
+	SeparateWAL bool
 }
 
 // NodeSpec says what to run.
@@ -72,10 +75,26 @@ type NodeSpec struct {
 	Hostname string
 	// Disk is the node's only writable storage.
 	Disk Disk
+	// Files are small files for the node to read, by their names: certificates, keys. It finds them in the FilesDir of every
+	// place of its site. Nobody else can read them, and they go when the site is closed, even if the disks stay.
+	Files map[string][]byte
 	// Args are etcd's command-line flags, without the program.
 	Args []string
 	// Version is the version of etcd to run, as Runtime.Prepare takes it.
 	Version string
+}
+
+// Check refuses names that cannot be those of a node and of its files, which every runtime does before it makes the node.
+func (s NodeSpec) Check() error {
+	if !ValidName(s.Name) {
+		return fmt.Errorf("make node %q: not a valid name", s.Name)
+	}
+	for file := range s.Files {
+		if !ValidName(file) {
+			return fmt.Errorf("make node %s: %q is not a valid name of a file", s.Name, file)
+		}
+	}
+	return nil
 }
 
 // Node is one etcd process, or the container around it. A stopped node can be started again, on the same disk, as often as

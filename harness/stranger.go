@@ -28,18 +28,19 @@ func (m *Member) Return(ctx context.Context, site Site, disk Disk) (*Member, err
 // elsewhere is the member on a node of another name. It listens where that node's place is and goes on advertising its old
 // URLs; of a flag that is given twice etcd takes the last.
 func (m *Member) elsewhere(ctx context.Context, site Site, node string, disk Disk) (*Member, error) {
-	place, err := site.Place(node)
+	place, err := Manner{TLS: m.files != nil}.Places(site).Place(node)
 	if err != nil {
 		return nil, err
 	}
 	args := append(slices.Clone(m.args),
 		"--listen-client-urls="+place.ListenClientURL, "--listen-peer-urls="+place.ListenPeerURL)
-	made, err := site.NewNode(ctx, NodeSpec{Name: node, Disk: disk, Args: args, Version: m.version})
+	made, err := site.NewNode(ctx, NodeSpec{Name: node, Disk: disk, Files: m.files, Args: args, Version: m.version})
 	if err != nil {
 		return nil, err
 	}
 	return &Member{
-		seat: m.seat, id: m.id, node: made, nodeName: node, disk: disk, args: args, version: m.version, access: m.access,
+		seat: m.seat, id: m.id, node: made, nodeName: node, disk: disk, files: m.files, args: args, version: m.version,
+		access: m.access,
 	}, nil
 }
 
@@ -67,8 +68,8 @@ func (m *Member) AskAsPeer(ctx context.Context, cluster identity.ClusterID, vers
 	request.Header.Set("X-Etcd-Cluster-ID", cluster.String())
 	request.Header.Set("X-Server-Version", version)
 	request.Header.Set("X-Min-Cluster-Version", "3.0.0")
-	request.Close = true
-	response, err := http.DefaultClient.Do(request)
+	peer := http.Client{Transport: &http.Transport{TLSClientConfig: m.access.TLS, DisableKeepAlives: true}}
+	response, err := peer.Do(request)
 	if err != nil {
 		return PeerAnswer{}, m.wrap("ask as peer", err)
 	}

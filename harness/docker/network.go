@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strings"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
@@ -143,13 +144,13 @@ func (l link) bindings() network.PortMap {
 	return ports
 }
 
-// endpoint reads a running container's addresses from what the engine tells about it.
-func (l link) endpoint(found container.InspectResponse) (harness.Endpoint, error) {
+// endpoint reads a running container's addresses from what the engine tells about it. What is spoken there, its flags say.
+func (l link) endpoint(found container.InspectResponse, listens harness.Endpoint) (harness.Endpoint, error) {
 	if found.State == nil || !found.State.Running {
 		return harness.Endpoint{}, fmt.Errorf("it is not running")
 	}
 	if l.published {
-		return l.publishedEndpoint(found)
+		return l.publishedEndpoint(found, listens)
 	}
 	settings := found.NetworkSettings.Networks[l.name]
 	if settings == nil || !settings.IPAddress.IsValid() {
@@ -157,20 +158,31 @@ func (l link) endpoint(found container.InspectResponse) (harness.Endpoint, error
 	}
 	ip := settings.IPAddress.String()
 	return harness.Endpoint{
-		Client: "http://" + net.JoinHostPort(ip, clientPort),
-		Peer:   "http://" + net.JoinHostPort(ip, peerPort),
+		Client: schemeOf(listens.Client) + net.JoinHostPort(ip, clientPort),
+		Peer:   schemeOf(listens.Peer) + net.JoinHostPort(ip, peerPort),
 	}, nil
 }
 
-func (l link) publishedEndpoint(found container.InspectResponse) (harness.Endpoint, error) {
-	urls := map[string]string{}
+func (l link) publishedEndpoint(found container.InspectResponse, listens harness.Endpoint) (harness.Endpoint, error) {
+	hosts := map[string]string{}
 	for port, bindings := range found.NetworkSettings.Ports {
 		for _, binding := range bindings {
-			urls[port.Port()] = "http://" + net.JoinHostPort(l.dialHost, binding.HostPort)
+			hosts[port.Port()] = net.JoinHostPort(l.dialHost, binding.HostPort)
 		}
 	}
-	if urls[clientPort] == "" || urls[peerPort] == "" {
+	if hosts[clientPort] == "" || hosts[peerPort] == "" {
 		return harness.Endpoint{}, fmt.Errorf("the engine published no port for it")
 	}
-	return harness.Endpoint{Client: urls[clientPort], Peer: urls[peerPort]}, nil
+	return harness.Endpoint{
+		Client: schemeOf(listens.Client) + hosts[clientPort], Peer: schemeOf(listens.Peer) + hosts[peerPort],
+	}, nil
+}
+
+// schemeOf is a URL's, and that of plain text for what is no URL.
+func schemeOf(listens string) string {
+	scheme, _, found := strings.Cut(listens, "://")
+	if !found {
+		scheme = "http"
+	}
+	return scheme + "://"
 }

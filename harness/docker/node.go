@@ -54,6 +54,9 @@ func (n *node) Start(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("start node %s: %w", n.spec.Name, err)
 		}
+		if err := n.placeFiles(ctx, created.GetContainerID()); err != nil { // a next start shall not find half of them
+			return fmt.Errorf("start node %s: %w", n.spec.Name, errors.Join(err, created.Terminate(context.WithoutCancel(ctx))))
+		}
 		n.box = created
 	}
 	n.site.holdNames(ctx, n.spec.Hostname)
@@ -160,7 +163,7 @@ func (n *node) Endpoint(ctx context.Context) (harness.Endpoint, error) {
 	if err != nil {
 		return harness.Endpoint{}, fmt.Errorf("inspect node %s: %w", n.spec.Name, err)
 	}
-	endpoint, err := n.site.link.endpoint(found.Container)
+	endpoint, err := n.site.link.endpoint(found.Container, harness.ListenURLs(n.spec.Args))
 	if err != nil {
 		return harness.Endpoint{}, fmt.Errorf("find address of node %s: %w", n.spec.Name, err)
 	}

@@ -89,7 +89,7 @@ func (s *site) Scratch() string { return filepath.Join(s.run.WorkDir(), "scratch
 
 // Place gives every member a host of its own, because containers on one network are that to each other.
 func (s *site) Place(name string) (harness.Place, error) {
-	place, err := harness.HostPlaces{DataDir: diskMount + "/" + folder.DataName}.Place(name)
+	place, err := harness.HostPlaces{DataDir: diskMount + "/" + folder.DataName, FilesDir: filesDir}.Place(name)
 	if err != nil {
 		return place, err
 	}
@@ -131,8 +131,8 @@ func (s *site) NewDisk(ctx context.Context, name string) (harness.Disk, error) {
 
 // NewNode returns a node whose container is made by its first start.
 func (s *site) NewNode(ctx context.Context, spec harness.NodeSpec) (harness.Node, error) {
-	if !harness.ValidName(spec.Name) {
-		return nil, fmt.Errorf("make node %q: not a valid name", spec.Name)
+	if err := spec.Check(); err != nil {
+		return nil, err
 	}
 	ref := s.image
 	if spec.Version != "" {

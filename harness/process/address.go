@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/etcd-drill/etcd-drill/harness"
 )
 
 // ErrNoLoopback says that this machine has no loopback address for members to listen on.
@@ -74,27 +76,9 @@ func reaches(ctx context.Context, at netip.AddrPort) error {
 	return err
 }
 
-// listeners are the addresses at which a member with these flags listens, by the name of the flag. Of a flag that is given
-// twice etcd takes the last, and of several URLs this package the first.
-func listeners(args []string) map[string]string {
-	found := map[string]string{}
-	for _, arg := range args {
-		name, value, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-		if name == clientFlag || name == peerFlag {
-			found[name], _, _ = strings.Cut(value, ",")
-		}
-	}
-	return found
-}
-
-const (
-	clientFlag = "listen-client-urls"
-	peerFlag   = "listen-peer-urls"
-)
-
 // requireFree returns an error if somebody listens where a member is about to. etcd would say so itself, in its log.
-func requireFree(ctx context.Context, urls map[string]string) error {
-	for flag, url := range urls {
+func requireFree(ctx context.Context, listens harness.Endpoint) error {
+	for flag, url := range map[string]string{"listen-client-urls": listens.Client, "listen-peer-urls": listens.Peer} {
 		_, address, found := strings.Cut(url, "://")
 		if !found {
 			continue // etcd refuses it, with its own words

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/etcd-drill/etcd-drill/harness"
 )
 
 func TestSeatsAreApartAndTheirPortsStayTaken(t *testing.T) {
@@ -51,21 +53,12 @@ func TestTakenPortIsNamedWithItsFlag(t *testing.T) {
 	check(t, err)
 	defer listener.Close() //nolint:errcheck // nothing is lost by closing
 	at := listener.Addr().String()
-	err = requireFree(t.Context(), listeners([]string{"--name=m1", "--listen-peer-urls=http://" + at}))
+	err = requireFree(t.Context(), harness.Endpoint{Client: "nonsense", Peer: "https://" + at})
 	if err == nil || !strings.Contains(err.Error(), "--listen-peer-urls") || !strings.Contains(err.Error(), at) {
 		t.Errorf("got %v", err)
 	}
 	check(t, listener.Close())
-	check(t, requireFree(t.Context(), listeners([]string{"--listen-peer-urls=http://" + at, "--listen-client-urls=nonsense"})))
-}
-
-func TestTheLastOfAFlagCounts(t *testing.T) {
-	got := listeners([]string{
-		"--listen-client-urls=http://a:1", "-listen-peer-urls=http://b:2,http://c:3", "--listen-client-urls=https://d:4",
-	})
-	if got[clientFlag] != "https://d:4" || got[peerFlag] != "http://b:2" || len(got) != 2 {
-		t.Errorf("got %v", got)
-	}
+	check(t, requireFree(t.Context(), harness.Endpoint{Client: "nonsense", Peer: "https://" + at}))
 }
 
 func TestSomebodyAtASeatIsNoticed(t *testing.T) {

@@ -71,7 +71,10 @@ func (n *node) start(ctx context.Context) (err error) {
 	if n.life != nil && n.life.running() {
 		return errors.New("it is running")
 	}
-	if err := requireFree(ctx, listeners(n.spec.Args)); err != nil {
+	if err := requireFree(ctx, harness.ListenURLs(n.spec.Args)); err != nil {
+		return err
+	}
+	if err := n.disk.placeFiles(n.spec.Files); err != nil {
 		return err
 	}
 	if err := n.site.run.Note("process", n.name()); err != nil {
@@ -183,10 +186,9 @@ func (n *node) Endpoint(context.Context) (harness.Endpoint, error) {
 	n.mu.Lock()
 	_, err := n.running()
 	n.mu.Unlock()
-	urls := listeners(n.spec.Args)
-	endpoint := harness.Endpoint{Client: urls[clientFlag], Peer: urls[peerFlag]}
+	endpoint := harness.ListenURLs(n.spec.Args)
 	if err == nil && (endpoint.Client == "" || endpoint.Peer == "") {
-		err = fmt.Errorf("its flags do not name --%s and --%s", clientFlag, peerFlag)
+		err = errors.New("its flags do not say where it listens for clients and peers")
 	}
 	if err != nil {
 		return harness.Endpoint{}, fmt.Errorf("find address of node %s: %w", n.spec.Name, err)

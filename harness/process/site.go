@@ -85,7 +85,7 @@ func (s *site) Place(name string) (harness.Place, error) {
 	client, peer := "http://"+taken.client.String(), "http://"+taken.peer.String()
 	return harness.Place{
 		PeerURL: peer, ClientURL: client, ListenPeerURL: peer, ListenClientURL: client,
-		DataDir: folder.DataName, // every member starts in the folder of its disk
+		DataDir: folder.DataName, FilesDir: filesName, // every member starts in the folder of its disk
 	}, nil
 }
 
@@ -110,8 +110,8 @@ func (s *site) NewDisk(_ context.Context, name string) (harness.Disk, error) {
 
 // NewNode returns a node whose process is started by Start.
 func (s *site) NewNode(ctx context.Context, spec harness.NodeSpec) (harness.Node, error) {
-	if !harness.ValidName(spec.Name) {
-		return nil, fmt.Errorf("make node %q: not a valid name", spec.Name)
+	if err := spec.Check(); err != nil {
+		return nil, err
 	}
 	program, err := s.runtime.prepare(ctx, spec.Version)
 	if err != nil {
@@ -148,6 +148,7 @@ func (s *site) Close(ctx context.Context, keepDisks bool) error {
 		s.forker.stop()
 		err = errors.Join(s.leave(), s.record.remove())
 	}
+	err = errors.Join(err, s.removeFiles())
 	if !keepDisks {
 		err = errors.Join(err, s.root.Erase())
 	}
@@ -169,6 +170,17 @@ func (s *site) leave() error {
 		err = errors.Join(err, taken.release())
 	}
 	clear(s.seats)
+	return err
+}
+
+// removeFiles removes what nodes had beside their data: keys are not kept.
+func (s *site) removeFiles() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var err error
+	for _, disk := range s.disks {
+		err = errors.Join(err, disk.removeFiles())
+	}
 	return err
 }
 

@@ -42,6 +42,7 @@ func (s Suite) Run(t *testing.T) {
 		"adopt":     adopt,
 		"symlink":   symlink,
 		"takeover":  takeover,
+		"files":     files,
 		"close":     closes,
 		"sweep":     sweeps,
 		"keep data": keeps,
@@ -73,6 +74,10 @@ func (s Suite) clusters(t *testing.T, rt harness.Runtime) {
 			clusterLife(t, rt, size)
 		})
 	}
+	t.Run("secure", func(t *testing.T) {
+		t.Parallel()
+		secure(t, rt)
+	})
 }
 
 func prepares(t *testing.T, rt harness.Runtime) {

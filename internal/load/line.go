@@ -40,7 +40,7 @@ func (t *trunk) dial(ctx context.Context, timeout time.Duration) (*clientv3.Clie
 		return t.client, nil
 	}
 	t.close()
-	client, err := harness.Dial(url, t.access)
+	client, err := harness.Dial(url, t.access.To(t.address.target.Name()))
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", t.address.target.Name(), err)
 	}
