@@ -74,7 +74,8 @@ type Drill struct {
 	folder   folder
 	run      *harness.Run
 	site     harness.Site
-	prepared harness.Prepared // the etcd of the cluster that will be lost
+	security *harness.Security // nil without TLS
+	prepared harness.Prepared  // the etcd of the cluster that will be lost
 	versions versions
 	events   *events
 	log      *os.File
@@ -140,6 +141,9 @@ func Open(ctx context.Context, spec Spec, opts Options) (d *Drill, err error) {
 		return d, fmt.Errorf("open drill: %w", err)
 	}
 	if d.site, err = opts.Runtime.Open(ctx, d.run); err != nil {
+		return d, fmt.Errorf("open drill: %w", err)
+	}
+	if err := d.secure(); err != nil {
 		return d, fmt.Errorf("open drill: %w", err)
 	}
 	return d, d.writeManifest()

@@ -45,6 +45,7 @@ func NewPreview(spec Spec, places harness.Placer) (Preview, error) {
 	if err := spec.Check(); err != nil {
 		return Preview{}, err
 	}
+	places = spec.manner().Places(places)
 	old, err := harness.NewLayout(places, spec.Members, identity.FreshToken())
 	if err != nil {
 		return Preview{}, err
@@ -174,7 +175,7 @@ func (r runbook) disaster() ([]Step, error) {
 	}
 	save := Step{
 		Title:    "save a snapshot",
-		Commands: []string{"etcdctl --endpoints " + place.ClientURL + " snapshot save " + previewSource},
+		Commands: []string{"etcdctl " + strings.Join(harness.CtlFlags(place), " ") + " snapshot save " + previewSource},
 	}
 	fetch := Step{
 		Title:    "copy the database of a member that is down",

@@ -141,6 +141,7 @@ func (s Spec) Title() string {
 	if s.BumpRevision > 0 {
 		source += fmt.Sprintf(", revision bumped by %d", s.BumpRevision)
 	}
+	source += s.manned()
 	if s.Members == 1 {
 		return fmt.Sprintf("1 member, %s, %s", done, source)
 	}

@@ -17,7 +17,7 @@ import (
 // token. It touches nothing but plan.txt in the drill folder. A token that was used before is refused with
 // recovery.ErrTokenReused, a version to restore on that does not start on the source with recovery.ErrVersionRefused.
 func (d *Drill) Plan(source recovery.Source, down *Down, token identity.Token) (recovery.Plan, error) {
-	opts, err := restoreOptions(d.spec, d.site, d.versions.restoring.Version)
+	opts, err := restoreOptions(d.spec, d.places(), d.versions.restoring.Version)
 	if err != nil {
 		return recovery.Plan{}, err
 	}
@@ -45,7 +45,7 @@ func restoreOptions(spec Spec, places harness.Placer, version string) ([]recover
 // PlanSeed computes how to restore the first member alone from the source, under this token, and to add the others to it. It
 // refuses and touches what Plan does.
 func (d *Drill) PlanSeed(source recovery.Source, down *Down, token identity.Token) (recovery.Plan, error) {
-	opts, err := restoreOptions(d.spec, d.site, d.versions.restoring.Version)
+	opts, err := restoreOptions(d.spec, d.places(), d.versions.restoring.Version)
 	if err != nil {
 		return recovery.Plan{}, err
 	}
@@ -54,17 +54,17 @@ func (d *Drill) PlanSeed(source recovery.Source, down *Down, token identity.Toke
 
 // PlanForce computes how to go on from one member of the cluster that is down, with --force-new-cluster.
 func (d *Drill) PlanForce(down *Down, survivor string) (recovery.Plan, error) {
-	return d.planned(recovery.NewForcePlan(down.Layout(), survivor, recovery.WithPlaces(d.site)))
+	return d.planned(recovery.NewForcePlan(down.Layout(), survivor, recovery.WithPlaces(d.places())))
 }
 
 // PlanReplace computes how to replace the victims of an outage that left the quorum alive.
 func (d *Drill) PlanReplace(outage *Outage) (recovery.Plan, error) {
-	return d.planned(recovery.NewReplacePlan(outage.cluster.Layout(), outage.Victims, recovery.WithPlaces(d.site)))
+	return d.planned(recovery.NewReplacePlan(outage.cluster.Layout(), outage.Victims, recovery.WithPlaces(d.places())))
 }
 
 // PlanRestart computes how to start the victims of an outage again on the data that they have.
 func (d *Drill) PlanRestart(outage *Outage) (recovery.Plan, error) {
-	return d.planned(recovery.NewRestartPlan(outage.cluster.Layout(), outage.Victims, outage.Survivors, recovery.WithPlaces(d.site)))
+	return d.planned(recovery.NewRestartPlan(outage.cluster.Layout(), outage.Victims, outage.Survivors, recovery.WithPlaces(d.places())))
 }
 
 // planned writes the plan down.

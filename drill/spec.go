@@ -37,6 +37,8 @@ type Spec struct {
 	// below for compacted; neither goes without the other. See recovery.WithBump for how much is enough.
 	BumpRevision  uint64 `json:"bumpRevision,omitempty"`
 	MarkCompacted bool   `json:"markCompacted,omitempty"`
+	// TLS has members speak TLS to their peers and to clients, under certificates that the drill makes.
+	TLS bool `json:"tls,omitempty"`
 }
 
 // Backup says when a snapshot is saved.

@@ -18,7 +18,7 @@ func (d *Drill) Start(ctx context.Context) (*harness.Cluster, error) {
 	if err := d.events.emit(EventStarting, "%d members", d.spec.Members); err != nil {
 		return nil, err
 	}
-	layout, err := harness.NewLayout(d.site, d.spec.Members, identity.FreshToken())
+	layout, err := harness.NewLayout(d.places(), d.spec.Members, identity.FreshToken())
 	if err != nil {
 		return nil, err
 	}
@@ -39,6 +39,7 @@ func (d *Drill) Start(ctx context.Context) (*harness.Cluster, error) {
 func (d *Drill) prepare(ctx context.Context, birth harness.Birth) (*harness.Cluster, error) {
 	birth.Generation, birth.Args = d.nextGeneration(), append(slices.Clone(d.opts.EtcdArgs), birth.Args...)
 	birth.Login = d.opts.Login
+	birth.Security = d.security
 	birth.Version = cmp.Or(birth.Version, d.prepared.Version)
 	cluster, err := harness.Prepare(ctx, d.site, birth)
 	if err != nil {

@@ -95,7 +95,11 @@ func (w *writer) start(do Verb, name string, among []string, more ...string) {
 }
 
 func (w *writer) ctl(via string, words ...string) string {
-	return "etcdctl --endpoints " + quote(w.place(via).ClientURL) + " " + strings.Join(words, " ")
+	flags := harness.CtlFlags(w.place(via))
+	for i, flag := range flags {
+		flags[i] = quote(flag)
+	}
+	return strings.Join(slices.Concat([]string{"etcdctl"}, flags, words), " ")
 }
 
 func (w *writer) await(name string) {

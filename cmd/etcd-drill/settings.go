@@ -119,6 +119,7 @@ func (s *specFlags) add(flags *pflag.FlagSet) {
 	flags.IntVar(&s.spec.RestoreMembers, "restore-members", 0, "size of the restored cluster (default: that of the lost one)")
 	flags.Uint64Var(&s.spec.BumpRevision, "bump-revision", 0, "begin this many revisions beyond the source; needs --mark-compacted")
 	flags.BoolVar(&s.spec.MarkCompacted, "mark-compacted", false, "take what lies below a bumped revision for compacted; needs --bump-revision")
+	flags.BoolVar(&s.spec.TLS, "tls", false, "members speak TLS to peers and clients, under certificates made for the run")
 	flags.IntVar(&s.spec.Keys, "keys", s.spec.Keys, "writes to acknowledge before the disaster")
 	flags.IntVar(&s.spec.ValueBytes, "value-size", s.spec.ValueBytes, "bytes of a value")
 	flags.IntVar(&s.spec.Workers, "workers", s.spec.Workers, "concurrent writers")

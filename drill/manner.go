@@ -1,0 +1,29 @@
+package drill
+
+import "github.com/etcd-drill/etcd-drill/harness"
+
+// manner is how the members of the drill are started, before and after.
+func (s Spec) manner() harness.Manner { return harness.Manner{TLS: s.TLS} }
+
+// manned says in a title how the members are started; nothing for the plain way.
+func (s Spec) manned() string {
+	if s.TLS {
+		return ", TLS"
+	}
+	return ""
+}
+
+// places returns where the drill's members are, as its layouts and plans name them.
+func (d *Drill) places() harness.Placer { return d.spec.manner().Places(d.site) }
+
+// secure makes the run's certificate authority if the spec wants TLS. It lives as long as the drill, so that a restored member
+// has the certificate of the lost one.
+func (d *Drill) secure() (err error) {
+	if d.spec.manner().TLS {
+		d.security, err = harness.NewSecurity(d.run.ID())
+	}
+	return err
+}
+
+// Security returns what the drill's members and their clients show each other; nil without TLS.
+func (d *Drill) Security() *harness.Security { return d.security }
