@@ -24,6 +24,9 @@ var (
 	ErrTruncated = errors.New("source is truncated")
 	// ErrBadStructure means that the pages, buckets or records do not make sense, up to ending the process that read them.
 	ErrBadStructure = errors.New("source is structurally damaged")
+	// ErrBadLog means that a write-ahead log cannot be read to its end, by Inspect or by etcd. A last record that was cut off is
+	// no damage.
+	ErrBadLog = errors.New("write-ahead log is damaged")
 )
 
 // ErrSourceChanged means that the file is no longer the one that was checked.
@@ -70,7 +73,9 @@ func (e *SourceError) next() string {
 
 // ProvedBad reports whether the error proves that a source is damaged, as opposed to one that could not be examined.
 func ProvedBad(err error) bool {
-	for _, fault := range []error{ErrEmpty, ErrNoHash, ErrBadHash, ErrNotBolt, ErrMisaligned, ErrTruncated, ErrBadStructure} {
+	for _, fault := range []error{
+		ErrEmpty, ErrNoHash, ErrBadHash, ErrNotBolt, ErrMisaligned, ErrTruncated, ErrBadStructure, ErrBadLog,
+	} {
 		if errors.Is(err, fault) {
 			return true
 		}
@@ -83,6 +88,7 @@ func faultNames() map[string]error {
 	return map[string]error{
 		"unreadable": ErrUnreadable, "empty": ErrEmpty, "no-hash": ErrNoHash, "bad-hash": ErrBadHash, "not-bolt": ErrNotBolt,
 		"misaligned": ErrMisaligned, "truncated": ErrTruncated, "bad-structure": ErrBadStructure,
+		"damaged-log":    ErrBadLog,
 		"source-changed": ErrSourceChanged,
 	}
 }

@@ -80,25 +80,15 @@ func checkPages(tx *bolt.Tx) error {
 
 // describe fills in what the content of the database says.
 func (j *job) describe(ctx context.Context, tx *bolt.Tx, source *Source) error {
-	live := map[string]struct{}{}
-	err := forEachRecord(ctx, tx, func(r rawRecord) error {
-		source.Records++
-		source.LastRecord = max(source.LastRecord, r.rev.Main)
-		switch {
-		case r.tombstone:
-			delete(live, string(r.kv.Key))
-		case len(r.kv.Key) > 0: // a record without a key is the placeholder of a bumped revision
-			live[string(r.kv.Key)] = struct{}{}
-		}
-		return nil
-	})
+	found, err := surveyRecords(ctx, tx)
 	if err != nil {
 		return err
 	}
-	source.Keys = int64(len(live))
 	if source.Compacted, err = compactionPoint(tx); err != nil {
 		return err
 	}
+	source.Records, source.Keys = found.records, int64(len(found.live))
+	source.LastRecord = found.last
 	source.RestorePoint = max(source.LastRecord, source.Compacted, 1)
 	if version := schema.ReadStorageVersionFromSnapshot(tx); version != nil {
 		source.StorageVersion = version.String()
@@ -107,21 +97,49 @@ func (j *job) describe(ctx context.Context, tx *bolt.Tx, source *Source) error {
 	return err
 }
 
-// compactionPoint returns the higher of the finished and the scheduled compaction; 0 if there was none.
-func compactionPoint(tx *bolt.Tx) (int64, error) {
+// surveyed is what a walk over all records yields.
+type surveyed struct {
+	records int64
+	last    int64            // the greatest main revision; 0 if there is no record
+	live    map[string]int64 // the lease of every live key, 0 for none
+}
+
+func surveyRecords(ctx context.Context, tx *bolt.Tx) (surveyed, error) {
+	found := surveyed{live: map[string]int64{}}
+	err := forEachRecord(ctx, tx, func(r rawRecord) error {
+		found.records++
+		found.last = max(found.last, r.rev.Main)
+		switch {
+		case r.tombstone:
+			delete(found.live, string(r.kv.Key))
+		case len(r.kv.Key) > 0: // a record without a key is the placeholder of a bumped revision
+			found.live[string(r.kv.Key)] = r.kv.Lease
+		}
+		return nil
+	})
+	return found, err
+}
+
+// compactions returns the revisions of the finished and of the scheduled compaction; 0 where there was none.
+func compactions(tx *bolt.Tx) (finished, scheduled int64, err error) {
 	meta := tx.Bucket(schema.Meta.Name())
 	if meta == nil {
-		return 0, fmt.Errorf("%w: no bucket %q, so this is no backend of etcd", ErrBadStructure, schema.Meta.Name())
+		return 0, 0, fmt.Errorf("%w: no bucket %q, so this is no backend of etcd", ErrBadStructure, schema.Meta.Name())
 	}
-	var point int64
-	for _, name := range [][]byte{schema.FinishedCompactKeyName, schema.ScheduledCompactKeyName} {
+	at := func(name []byte) int64 {
 		stored := meta.Get(name)
 		if stored == nil {
-			continue
+			return 0
 		}
-		point = max(point, mvcc.BytesToRev(stored).Main) // panics on nonsense, see survive
+		return mvcc.BytesToRev(stored).Main // panics on nonsense, see survive
 	}
-	return point, nil
+	return at(schema.FinishedCompactKeyName), at(schema.ScheduledCompactKeyName), nil
+}
+
+// compactionPoint returns the higher of the two, see Source.Compacted.
+func compactionPoint(tx *bolt.Tx) (int64, error) {
+	finished, scheduled, err := compactions(tx)
+	return max(finished, scheduled), err
 }
 
 // membersOf reads the members' IDs, which are the keys of their bucket, in hexadecimal.

@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -42,6 +43,13 @@ func TestMain(m *testing.M) {
 		worker := Worker{Path: os.Args[0], Env: []string{workerEnv + "=hang"}, Scratch: os.Args[1]}
 		worker.Log = slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		_, _ = Check(context.Background(), worker, DBCopy, os.Args[0])
+	case "killed midway":
+		var d doomed
+		err := json.NewDecoder(os.Stdin).Decode(&d)
+		if err == nil {
+			err = killMidway(newLogger(os.Stderr), d)
+		}
+		fmt.Fprintln(os.Stderr, "it lives:", err)
 	case "mute":
 		fmt.Fprintln(os.Stderr, "nothing to say")
 	}
@@ -76,6 +84,14 @@ type testServer struct {
 // startServer starts an etcd. A name and a peer URL of a restored layout may be given; then initial is its cluster.
 func startServer(t *testing.T, dir string, seat harness.Seat, initial string) *testServer {
 	t.Helper()
+	return startServerWith(t, dir, seat, initial, func(*serverConfig) {})
+}
+
+// serverConfig is etcd's own.
+type serverConfig = embed.Config
+
+func startServerWith(t *testing.T, dir string, seat harness.Seat, initial string, change func(*serverConfig)) *testServer {
+	t.Helper()
 	config := embed.NewConfig()
 	config.Dir, config.Name, config.LogLevel, config.UnsafeNoFsync = dir, seat.Name, "fatal", true
 	peer := testURL(t, seat.PeerURL)
@@ -83,6 +99,7 @@ func startServer(t *testing.T, dir string, seat harness.Seat, initial string) *t
 	client := testURL(t, "http://"+freeAddress(t))
 	config.ListenClientUrls, config.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
 	config.InitialCluster = initial
+	change(config)
 	etcd, err := embed.StartEtcd(config)
 	if err != nil {
 		t.Fatal(err)

@@ -61,31 +61,18 @@ func readMetaAt(file io.ReaderAt, offset int64) (boltMeta, error) {
 // checkExtent tells whether a bbolt file of this size is a whole number of pages and reaches as far as its meta pages say.
 // bbolt itself does not look: it maps the file and is killed by SIGBUS when it touches what is missing.
 func checkExtent(file io.ReaderAt, size int64) (fault error, why string, warnings []string, err error) {
-	first, err := readMetaAt(file, 0)
-	if err != nil && !errors.Is(err, errNoMeta) {
-		return nil, "", nil, err
-	}
-	meta, missing := first, -1
-	if err != nil {
-		missing = 0
-	}
-	second, err := readSecondMeta(file, size, first)
-	switch {
-	case err == nil && (missing == 0 || second.txid > first.txid):
-		meta = second
-	case err == nil:
-	case !errors.Is(err, errNoMeta):
-		return nil, "", nil, err
-	case missing == 0:
+	meta, missing, err := readMeta(file, size)
+	if errors.Is(err, errNoMeta) {
 		return ErrNotBolt, "neither meta page is valid", nil, nil
-	default:
-		missing = 1
+	}
+	if err != nil {
+		return nil, "", nil, err
 	}
 	if missing >= 0 {
 		warnings = append(warnings, fmt.Sprintf(
 			"meta page %d is invalid; the file is read through the other one, which may be one commit older", missing))
 	}
-	if need := meta.highWater * meta.pageSize; need > size {
+	if need := meta.imageBytes(); need > size {
 		return ErrTruncated, fmt.Sprintf("its pages reach to byte %d, the file has %d", need, size), warnings, nil
 	}
 	if size%meta.pageSize != 0 {
@@ -93,6 +80,33 @@ func checkExtent(file io.ReaderAt, size int64) (fault error, why string, warning
 		return ErrMisaligned, why, warnings, nil
 	}
 	return nil, "", warnings, nil
+}
+
+// imageBytes is how far the pages of the database reach.
+func (m boltMeta) imageBytes() int64 { return m.highWater * m.pageSize }
+
+// readMeta returns the valid meta page of the newer commit, and which of the two is invalid, -1 for none. Where both are, the
+// error is errNoMeta.
+func readMeta(file io.ReaderAt, size int64) (meta boltMeta, missing int, err error) {
+	meta, err = readMetaAt(file, 0)
+	if err != nil && !errors.Is(err, errNoMeta) {
+		return boltMeta{}, 0, err
+	}
+	missing = -1
+	if err != nil {
+		missing = 0
+	}
+	second, err := readSecondMeta(file, size, meta)
+	switch {
+	case err == nil && (missing == 0 || second.txid > meta.txid):
+		return second, missing, nil
+	case err == nil:
+		return meta, missing, nil
+	case !errors.Is(err, errNoMeta) || missing == 0:
+		return boltMeta{}, 0, err
+	default:
+		return meta, 1, nil
+	}
 }
 
 func readSecondMeta(file io.ReaderAt, size int64, first boltMeta) (boltMeta, error) {

@@ -15,6 +15,8 @@ type privateCopy struct {
 	sizeBytes int64 // of the source
 	sha256    string
 	kind      Kind
+	hashFault error // what is wrong with the hash of a SavedSnapshot; nil for nothing
+	hashWhy   string
 	warnings  []string
 }
 
@@ -22,6 +24,25 @@ type privateCopy struct {
 // database. Digest and verdict are those of the bytes in the copy. A SavedSnapshot keeps its trailer, because etcdutl wants
 // to verify it again; see asDatabase.
 func copySource(ctx context.Context, task copyTask) (*privateCopy, error) {
+	c, err := takeCopy(ctx, task)
+	if err != nil {
+		return nil, err
+	}
+	if task.SHA256 != "" && c.sha256 != task.SHA256 {
+		return nil, &changedError{path: task.Path, want: task.SHA256, found: c.sha256}
+	}
+	if c.sizeBytes > 0 && c.hashFault != nil && !task.SkipHashCheck {
+		return nil, &SourceError{Path: task.Path, Fault: c.hashFault, Why: c.hashWhy}
+	}
+	if err := c.judgeExtent(task.Path); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// takeCopy copies a source as it is and hashes what it copied. Of a task without a kind, the size decides what the source
+// is, as it does for etcd.
+func takeCopy(ctx context.Context, task copyTask) (*privateCopy, error) {
 	bad := func(fault error, why string, cause error) error {
 		return &SourceError{Path: task.Path, Fault: fault, Why: why, Cause: cause}
 	}
@@ -48,24 +69,75 @@ func copySource(ctx context.Context, task copyTask) (*privateCopy, error) {
 		return nil, err
 	}
 	c := &privateCopy{path: task.Copy, sizeBytes: size, sha256: hex.EncodeToString(whole.Sum(nil)), kind: task.Kind}
-	if task.SHA256 != "" && c.sha256 != task.SHA256 {
-		return nil, &changedError{path: task.Path, want: task.SHA256, found: c.sha256}
+	if c.kind == "" {
+		c.kind = kindOf(size)
 	}
-	if size == 0 {
-		return nil, bad(ErrEmpty, "", nil)
+	if c.kind == SavedSnapshot {
+		c.hashFault, c.hashWhy = body.fault(size)
 	}
-	if fault, why := body.fault(size); fault != nil && task.Kind == SavedSnapshot && !task.SkipHashCheck {
-		return nil, bad(fault, why, nil)
-	}
-	fault, why, warnings, err := checkExtent(out, c.databaseBytes())
+	return c, nil
+}
+
+// digests are what reading a file once yields.
+type digests struct {
+	whole     string // SHA-256 of every byte, in hexadecimal
+	bodyFault error  // what is wrong with the hash of a SavedSnapshot
+}
+
+func digestFile(ctx context.Context, path string) (size int64, sums digests, err error) {
+	in, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return 0, digests{}, err
+	}
+	defer func() { _ = in.Close() }() // read only
+	whole, body := sha256.New(), newTrailingHash()
+	size, err = io.Copy(io.MultiWriter(whole, body), &markedReader{ctx: ctx, from: in})
+	fault, _ := body.fault(size)
+	return size, digests{whole: hex.EncodeToString(whole.Sum(nil)), bodyFault: fault}, err
+}
+
+// kindOf tells a hashed snapshot from a bare database by nothing but its size, as etcdutl does (hasChecksum in
+// etcdutl/snapshot/v3_snapshot.go).
+func kindOf(size int64) Kind {
+	if size%512 == sha256.Size {
+		return SavedSnapshot
+	}
+	return DBCopy
+}
+
+// judgeExtent tells whether the copy is a bbolt file that is all there.
+func (c *privateCopy) judgeExtent(source string) error {
+	if c.sizeBytes == 0 {
+		return &SourceError{Path: source, Fault: ErrEmpty}
+	}
+	file, err := os.Open(c.path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }() // read only
+	fault, why, warnings, err := checkExtent(file, c.databaseBytes())
+	if err != nil {
+		return err
 	}
 	if fault != nil {
-		return nil, bad(fault, why, nil)
+		return &SourceError{Path: source, Fault: fault, Why: why}
 	}
 	c.warnings = warnings
-	return c, nil
+	return nil
+}
+
+// imageBytes tells how far the pages of a database reach; 0 if that cannot be told.
+func imageBytes(path string, size int64) int64 {
+	file, err := os.Open(path)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = file.Close() }() // read only
+	meta, _, err := readMeta(file, size)
+	if err != nil {
+		return 0
+	}
+	return meta.imageBytes()
 }
 
 // databaseBytes is the size of the source without the hash behind it.

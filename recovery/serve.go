@@ -62,6 +62,12 @@ func (j *job) do(ctx context.Context, req request) (response, error) {
 	case req.Restore != nil:
 		restored, err := j.restore(ctx, *req.Restore)
 		return response{Restored: restored}, err
+	case req.Survey != nil:
+		database, err := j.survey(ctx, *req.Survey)
+		return response{Database: database}, err
+	case req.ReadLog != nil:
+		log, err := j.readLog(ctx, *req.ReadLog)
+		return response{Log: log}, err
 	default:
 		return response{}, fmt.Errorf("serve: the request holds no task")
 	}

@@ -15,12 +15,14 @@ type request struct {
 	Check   *checkTask   `json:"check,omitempty"`
 	Extract *extractTask `json:"extract,omitempty"`
 	Restore *restoreTask `json:"restore,omitempty"`
+	Survey  *surveyTask  `json:"survey,omitempty"`
+	ReadLog *logTask     `json:"readLog,omitempty"`
 }
 
 // copyTask names a source and the private copy that the worker makes of it. The folder of the copy is the parent's, which
 // removes it whatever becomes of the worker.
 type copyTask struct {
-	Kind Kind   `json:"kind"`
+	Kind Kind   `json:"kind"` // empty to let the size decide
 	Path string `json:"path"`
 	Copy string `json:"copy"`
 	// SHA256 is what the source must have; empty if that is not known yet.
@@ -54,11 +56,26 @@ type restoreTask struct {
 	BumpRevision   uint64         `json:"bumpRevision,omitempty"`
 }
 
+// surveyTask asks for everything that a database says.
+type surveyTask struct {
+	Source copyTask `json:"source"`
+}
+
+// logTask asks what a write-ahead log says.
+type logTask struct {
+	Dir  string `json:"dir"`
+	Copy string `json:"copy"` // the folder to make for a private copy
+	// Applied is the consistent index of the backend that the log belongs to; 0 for none.
+	Applied uint64 `json:"applied"`
+}
+
 // response is what a worker says at its end: one JSON value on its standard output. A worker that dies says nothing.
 type response struct {
 	Source   *Source      `json:"source,omitempty"`
 	Contents *Contents    `json:"contents,omitempty"`
 	Restored *rebuilt     `json:"restored,omitempty"`
+	Database *Database    `json:"database,omitempty"` // may stand beside a failure, and then lacks its content
+	Log      *Log         `json:"log,omitempty"`      // likewise
 	Failure  *taskFailure `json:"failure,omitempty"`
 	// PeakRSSBytes is the most memory that the worker ever had resident, mapped file pages included; 0 where the operating
 	// system does not say.
@@ -152,8 +169,8 @@ func decodeMessage(in io.Reader, message any) error {
 }
 
 func joinText(a, b string) string {
-	if a == "" {
-		return b
+	if a == "" || b == "" {
+		return a + b
 	}
 	return a + ": " + b
 }

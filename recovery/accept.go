@@ -1,0 +1,45 @@
+package recovery
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/mod/semver"
+)
+
+// acceptances predicts for every minor release in use whether it starts on a member that is restored from a backend.
+func acceptances(c Content) []Acceptance {
+	var all []Acceptance
+	for _, release := range []string{"3.5", "3.6", "3.7"} {
+		all = append(all, accepts(release, c))
+	}
+	return all
+}
+
+// accepts adds to CheckVersion what the buckets beyond the storage version say. From 3.6 on a server panics on a cluster
+// version above its own (MustDetectDowngrade in server/etcdserver/version/downgrade.go), 3.5 does not read it.
+func accepts(release string, c Content) Acceptance {
+	warning, err := CheckVersion(c.StorageVersion, release)
+	file, server, cluster := minorOf(c.StorageVersion), minorOf(release), minorOf(c.ClusterVersion)
+	a := Acceptance{Release: release, Starts: true}
+	switch {
+	case err != nil:
+		a.Starts, a.Why = false, strings.TrimPrefix(err.Error(), ErrVersionRefused.Error()+": ")
+		return a
+	case cluster != "" && semver.Compare(server, oldestThatReads) >= 0 && semver.Compare(cluster, server) > 0:
+		a.Starts, a.Why = false, fmt.Sprintf("it is of cluster version %s, and etcd %s ends with \"invalid downgrade\"", c.ClusterVersion, release)
+		return a
+	case warning != "":
+		a.Why = warning
+	case file == "" && semver.Compare(server, oldestThatReads) < 0:
+		a.Why = "it was written by etcd 3.5 or older"
+	case file == server:
+		a.Why = fmt.Sprintf("storage version %s is its own", c.StorageVersion)
+	default:
+		a.Why = fmt.Sprintf("the storage version becomes %s.0", release)
+	}
+	if c.DowngradeTo != "" {
+		a.Why += ", in the middle of a downgrade to " + c.DowngradeTo
+	}
+	return a
+}

@@ -1,0 +1,266 @@
+package recovery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/harness/identity"
+)
+
+// burden gives a cluster all that survives a restore beside its keys: leases, an alarm, users and roles, authentication.
+func burden(t *testing.T, ctx context.Context, client *clientv3.Client, member identity.MemberID) {
+	t.Helper()
+	must := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	short, err := client.Grant(ctx, 600)
+	must(short, err)
+	must(client.Put(ctx, "leased", "x", clientv3.WithLease(short.ID)))
+	must(client.RoleAdd(ctx, "root"))
+	must(client.RoleAdd(ctx, "reader"))
+	must(client.UserAdd(ctx, "root", "secret of the root user"))
+	must(client.UserGrantRole(ctx, "root", "root"))
+	alarms := etcdserverpb.NewMaintenanceClient(client.ActiveConnection())
+	must(alarms.Alarm(ctx, &etcdserverpb.AlarmRequest{
+		Action: etcdserverpb.AlarmRequest_ACTIVATE, MemberID: uint64(member), Alarm: etcdserverpb.AlarmType_NOSPACE,
+	}))
+	must(client.AuthEnable(ctx))
+}
+
+func TestInspectTellsWhatTheServerKnew(t *testing.T) {
+	ctx := testContext(t)
+	server, layout := startSingle(t, ctx)
+	fill(t, ctx, server.client, 200)
+	seat := layout.Seats[0]
+	member := layout.MemberID(seat)
+	live := lookAt(t, ctx, server.client)
+	burden(t, ctx, server.client, member)
+	status, err := server.client.Status(ctx, server.client.Endpoints()[0])
+	if err == nil || status != nil {
+		t.Error("authentication is not on")
+	}
+	server.stop()
+	dbCopy := filepath.Join(t.TempDir(), "copy.db")
+	if _, err := Copy(ctx, dirDisk{dir: server.dir}, dbCopy); err != nil {
+		t.Fatal(err)
+	}
+	alone := t.TempDir()
+	if err := os.Link(dbCopy, filepath.Join(alone, "db")); err != nil {
+		t.Fatal(err)
+	}
+	for path, form := range map[string]Form{dbCopy: FormDB, alone: FormDB, server.dir: FormDirectory, filepath.Join(server.dir, "member"): FormDirectory} {
+		worker := testWorker(t, "serve")
+		got, err := Inspect(ctx, worker, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Form != form || !got.Sound() || got.Database == nil || got.Database.Content == nil {
+			t.Fatalf("%s: %+v", path, got)
+		}
+		c := got.Database.Content
+		if c.RestorePoint != live.revision+1 || c.FinishedCompaction != live.compacted || c.ScheduledCompaction != live.compacted {
+			t.Errorf("restore point %d, compacted %d of %d; the server had %d and %d",
+				c.RestorePoint, c.FinishedCompaction, c.ScheduledCompaction, live.revision+1, live.compacted)
+		}
+		if c.Keys != int64(len(live.keyspace))+1 || c.Records < c.Keys {
+			t.Errorf("%d keys in %d records, the server showed %d", c.Keys, c.Records, len(live.keyspace))
+		}
+		leased := int64(1)
+		for _, pair := range live.keyspace {
+			if pair.Lease != 0 {
+				leased++
+			}
+		}
+		if want := (LeaseFacts{Count: 2, MinTTL: 600, MaxTTL: 3600, Keys: leased}); c.Leases != want {
+			t.Errorf("leases %+v, want %+v", c.Leases, want)
+		}
+		if !c.Auth.Enabled || c.Auth.Users != 1 || c.Auth.Roles != 2 || c.Auth.Revision == 0 {
+			t.Errorf("auth %+v", c.Auth)
+		}
+		if want := (AlarmRecord{Type: "NOSPACE", Member: member}); len(c.Alarms) != 1 || c.Alarms[0] != want {
+			t.Errorf("alarms %+v, want %+v", c.Alarms, want)
+		}
+		if len(c.Members) != 1 || c.Members[0].ID != member || c.Members[0].Name != seat.Name ||
+			c.Members[0].PeerURLs[0] != seat.PeerURL || c.Members[0].Learner || len(c.Removed) > 0 {
+			t.Errorf("members %+v, removed %v; want %s at %s", c.Members, c.Removed, member, seat.PeerURL)
+		}
+		if c.StorageVersion != "3.7.0" || c.ClusterVersion != "3.7.0" || c.DowngradeTo != "" {
+			t.Errorf("storage %q, cluster %q, downgrade %q", c.StorageVersion, c.ClusterVersion, c.DowngradeTo)
+		}
+		if _, told := got.Find(RaisedAlarm); !told {
+			t.Errorf("nothing is said of the alarm: %+v", got.Findings)
+		}
+		if text, err := json.Marshal(got); err != nil || strings.Contains(string(text), "secret") || strings.Contains(string(text), "key/0") {
+			t.Errorf("%v, or it tells keys or values: %s", err, text)
+		}
+		if form == FormDirectory {
+			expectWholeLog(t, got, layout)
+		}
+		assertEmpty(t, worker.Scratch)
+	}
+}
+
+// expectWholeLog wants the log of a member that stopped in peace: the backend has applied all of it.
+func expectWholeLog(t *testing.T, got Inspection, layout harness.Layout) {
+	t.Helper()
+	log, c := got.Log, got.Database.Content
+	if log == nil || log.ClusterID != layout.ClusterID() || log.MemberID != layout.MemberID(layout.Seats[0]) || log.Segments != 1 {
+		t.Fatalf("log %+v, want member %s of %s", log, layout.MemberID(layout.Seats[0]), layout.ClusterID())
+	}
+	if log.First != 1 || log.Last != c.ConsistentIndex || log.Commit < log.Last-1 || log.Term != c.Term || log.Bootstrap {
+		t.Errorf("log %+v, the backend is at index %d of term %d", log, c.ConsistentIndex, c.Term)
+	}
+	if log.Behind != (Behind{}) {
+		t.Errorf("%+v behind a backend that was flushed", log.Behind)
+	}
+}
+
+// A copy of the database alone costs what the log has beyond it, and the log says how much.
+func TestInspectCountsWhatOnlyTheLogHolds(t *testing.T) {
+	ctx := testContext(t)
+	layout := testLayout(t, 1)
+	server := startServerWith(t, t.TempDir(), layout.Seats[0], layout.InitialCluster(), func(s *serverConfig) {
+		s.BackendBatchInterval, s.BackendBatchLimit = time.Hour, 1_000_000
+	})
+	server.awaitReady(t, ctx)
+	for range 40 {
+		if _, err := server.client.Put(ctx, "counted", "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := Inspect(ctx, testWorker(t, "serve"), server.dir) // it runs on, as a killed one has left it
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Log == nil || got.Log.Behind.Writes != 40 || got.Log.Behind.Entries < 40 || got.Log.Behind.Committed < 39 {
+		t.Errorf("log %+v, want 40 writes that the backend does not hold", got.Log)
+	}
+	if use, told := got.Find(InUse); !told || use.Weight != Doubtful {
+		t.Errorf("nothing is said of the server that runs on it: %+v", got.Findings)
+	}
+}
+
+func TestInspectNamesEveryDamage(t *testing.T) {
+	ctx := testContext(t)
+	b := makeBackups(t, ctx, 300)
+	for kind, good := range map[Kind]string{SavedSnapshot: b.snapshot, DBCopy: b.db} {
+		for _, damage := range damages() {
+			t.Run(string(kind)+"/"+damage.name, func(t *testing.T) {
+				worker := testWorker(t, "serve")
+				path := filepath.Join(t.TempDir(), "source")
+				if err := os.WriteFile(path, damage.do(t, readAll(t, good)), 0o400); err != nil {
+					t.Fatal(err)
+				}
+				before := look(t, path)
+				got, err := Inspect(ctx, worker, path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := damage.wantDB
+				switch {
+				case kind == SavedSnapshot && got.Form == FormSnapshot:
+					want = damage.wantSnapshot
+				case kind == SavedSnapshot && damage.wantSnapshot == ErrNoHash && len(readAll(t, path))%4096 == 0 && got.Sound():
+					want = nil // only its hash is missing, which is told
+					if _, told := got.Find(LostHash); !told {
+						t.Errorf("findings %+v, want %s", got.Findings, LostHash)
+					}
+				}
+				if want == nil && !got.Sound() || want != nil && !found(got, want) {
+					t.Errorf("form %s, findings %+v; want %v", got.Form, got.Findings, want)
+				}
+				if got.Database.SHA256 != digestOf(t, path) || got.Database.SizeBytes != before.size {
+					t.Errorf("%+v, the file has %d bytes", got.Database, before.size)
+				}
+				if after := look(t, path); after != before {
+					t.Errorf("it was %+v, it is %+v", before, after)
+				}
+				assertEmpty(t, worker.Scratch)
+			})
+		}
+	}
+}
+
+// found tells whether the inspection names the fault. Of a snapshot that lost its hash, nobody can tell that it was one.
+func found(got Inspection, want error) bool {
+	f, told := got.Find(FindingName(faultName(want)))
+	return told && f.Weight == Damaged || errors.Is(want, ErrNoHash) && got.Database.Hash == HashNone
+}
+
+// seen is what must not change of an inspected file.
+type seen struct {
+	size     int64
+	modified time.Time
+	sha256   string
+	mode     fs.FileMode
+}
+
+func look(t *testing.T, path string) seen {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := seen{size: info.Size(), modified: info.ModTime(), mode: info.Mode()}
+	if info.Mode().IsRegular() {
+		s.sha256 = digestOf(t, path)
+	}
+	return s
+}
+
+func TestAWorkerThatDiesOfADatabaseIsAFinding(t *testing.T) {
+	ctx := testContext(t)
+	b := makeBackups(t, ctx, 300)
+	data := readAll(t, b.db)
+	leafPage(t, data)[16+4+3] = 0x7f // a key far outside the mapping
+	if err := os.WriteFile(b.db, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Inspect(ctx, testWorker(t, "serve"), b.db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, told := got.Find("bad-structure"); !told || got.Sound() || !strings.Contains(f.Text, "ended the process") {
+		t.Errorf("findings %+v", got.Findings)
+	}
+	if got.Database.SHA256 != digestOf(t, b.db) {
+		t.Errorf("%+v", got.Database)
+	}
+}
+
+func TestInspectCannotReadWhatIsNotEtcds(t *testing.T) {
+	worker := testWorker(t, "serve")
+	for _, path := range []string{filepath.Join(t.TempDir(), "missing"), t.TempDir(), os.DevNull} {
+		_, err := Inspect(testContext(t), worker, path)
+		if !errors.Is(err, ErrUnreadable) || ProvedBad(err) {
+			t.Errorf("%s: got %v, want ErrUnreadable", path, err)
+		}
+	}
+	if _, err := Inspect(testContext(t), testWorker(t, "killed"), readable(t)); !errors.Is(err, ErrWorkerDied) || ProvedBad(err) {
+		t.Errorf("got %v from a worker that was killed", err)
+	}
+	assertEmpty(t, worker.Scratch)
+}
+
+func readable(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "any")
+	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

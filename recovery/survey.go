@@ -1,0 +1,221 @@
+package recovery
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/server/v3/lease/leasepb"
+	"go.etcd.io/etcd/server/v3/storage/schema"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/etcd-drill/etcd-drill/harness/identity"
+)
+
+// survey is the worker's part of Inspect that looks at a database. What it learned before it failed is returned beside the
+// error.
+func (j *job) survey(ctx context.Context, task surveyTask) (*Database, error) {
+	c, err := takeCopy(ctx, task.Source)
+	if err != nil {
+		return nil, err
+	}
+	db := &Database{Path: task.Source.Path, Kind: c.kind, Hash: HashNone, SizeBytes: c.sizeBytes, SHA256: c.sha256}
+	switch {
+	case c.kind == SavedSnapshot && c.hashFault == nil:
+		db.Hash = HashGood
+	case c.kind == SavedSnapshot:
+		db.Hash = HashBad
+	}
+	db.ImageBytes = imageBytes(c.path, c.databaseBytes())
+	if err := c.judgeExtent(task.Source.Path); err != nil {
+		return db, err
+	}
+	db.Warnings = c.warnings
+	path, err := c.asDatabase()
+	if err != nil {
+		return db, err
+	}
+	content := &Content{}
+	err = viewDatabase(path, func(tx *bolt.Tx) error {
+		if err := checkPages(tx); err != nil {
+			return err
+		}
+		return content.read(ctx, tx)
+	})
+	if err != nil {
+		return db, blame(task.Source.Path, err)
+	}
+	db.Content = content
+	return db, nil
+}
+
+// read fills in everything.
+func (c *Content) read(ctx context.Context, tx *bolt.Tx) error {
+	found, err := surveyRecords(ctx, tx)
+	if err != nil {
+		return err
+	}
+	c.Records, c.Keys = found.records, int64(len(found.live))
+	if err := c.readBrief(tx); err != nil {
+		return err
+	}
+	c.RestorePoint = max(found.last, c.FinishedCompaction, c.ScheduledCompaction, 1)
+	if err := c.readLeases(tx, found.live); err != nil {
+		return err
+	}
+	if err := c.readAlarms(tx); err != nil {
+		return err
+	}
+	c.readAuth(tx)
+	return nil
+}
+
+// readBrief fills in what costs little: who the members are and how far they came.
+func (c *Content) readBrief(tx *bolt.Tx) (err error) {
+	if c.FinishedCompaction, c.ScheduledCompaction, err = compactions(tx); err != nil {
+		return err
+	}
+	meta := tx.Bucket(schema.Meta.Name())
+	c.ConsistentIndex = bigEndian(meta.Get(schema.MetaConsistentIndexKeyName))
+	c.Term = bigEndian(meta.Get(schema.MetaTermKeyName))
+	if version := schema.ReadStorageVersionFromSnapshot(tx); version != nil {
+		c.StorageVersion = version.String()
+	}
+	if err := c.readMembers(tx); err != nil {
+		return err
+	}
+	cluster := tx.Bucket(schema.Cluster.Name())
+	if cluster == nil {
+		return nil
+	}
+	c.ClusterVersion = string(cluster.Get(schema.ClusterClusterVersionKeyName))
+	stored := cluster.Get(schema.ClusterDowngradeKeyName)
+	if stored == nil {
+		return nil
+	}
+	var downgrade struct { // DowngradeInfo in etcd's server/etcdserver/version
+		Target  string `json:"target-version"`
+		Enabled bool   `json:"enabled"`
+	}
+	if err := json.Unmarshal(stored, &downgrade); err != nil {
+		return undecodable(schema.Cluster.Name(), err)
+	}
+	if downgrade.Enabled {
+		c.DowngradeTo = downgrade.Target
+	}
+	return nil
+}
+
+func (c *Content) readMembers(tx *bolt.Tx) error {
+	c.Members = []MemberRecord{}
+	err := forEachIn(tx, schema.Members.Name(), func(key, value []byte) error {
+		var stored struct { // Member in etcd's server/etcdserver/api/membership
+			Name     string   `json:"name"`
+			PeerURLs []string `json:"peerURLs"`
+			Learner  bool     `json:"isLearner"`
+		}
+		if err := json.Unmarshal(value, &stored); err != nil {
+			return err
+		}
+		m := MemberRecord{Name: stored.Name, PeerURLs: stored.PeerURLs, Learner: stored.Learner}
+		err := m.ID.UnmarshalText(key)
+		c.Members = append(c.Members, m)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return forEachIn(tx, schema.MembersRemoved.Name(), func(key, _ []byte) error {
+		var id identity.MemberID
+		err := id.UnmarshalText(key)
+		c.Removed = append(c.Removed, id)
+		return err
+	})
+}
+
+// readLeases looks at every lease and at which of them the live keys are attached to.
+func (c *Content) readLeases(tx *bolt.Tx, live map[string]int64) error {
+	known := map[int64]bool{}
+	facts := &c.Leases
+	err := forEachIn(tx, schema.Lease.Name(), func(_, value []byte) error {
+		var lease leasepb.Lease
+		if err := proto.Unmarshal(value, &lease); err != nil {
+			return err
+		}
+		known[lease.ID] = true
+		if facts.Count++; facts.Count == 1 {
+			facts.MinTTL = lease.TTL
+		}
+		facts.MinTTL, facts.MaxTTL = min(facts.MinTTL, lease.TTL), max(facts.MaxTTL, lease.TTL)
+		if lease.RemainingTTL > 0 {
+			facts.Checkpointed++
+		}
+		return nil
+	})
+	for _, lease := range live {
+		switch {
+		case lease == 0:
+		case known[lease]:
+			facts.Keys++
+		default:
+			facts.LostKeys++
+		}
+	}
+	return err
+}
+
+// readAlarms reads the keys of their bucket, which hold all there is of an alarm (server/storage/schema/alarm.go).
+func (c *Content) readAlarms(tx *bolt.Tx) error {
+	return forEachIn(tx, schema.Alarm.Name(), func(key, _ []byte) error {
+		var alarm etcdserverpb.AlarmMember
+		if err := proto.Unmarshal(key, &alarm); err != nil {
+			return err
+		}
+		c.Alarms = append(c.Alarms, AlarmRecord{Type: alarm.GetAlarm().String(), Member: identity.MemberID(alarm.GetMemberID())})
+		return nil
+	})
+}
+
+func (c *Content) readAuth(tx *bolt.Tx) {
+	if auth := tx.Bucket(schema.Auth.Name()); auth != nil {
+		c.Auth.Enabled = bytes.Equal(auth.Get(schema.AuthEnabledKeyName), []byte{1})
+		c.Auth.Revision = bigEndian(auth.Get(schema.AuthRevisionKeyName))
+	}
+	count := func(name []byte) int {
+		if bucket := tx.Bucket(name); bucket != nil {
+			return bucket.Stats().KeyN
+		}
+		return 0
+	}
+	c.Auth.Users, c.Auth.Roles = count(schema.AuthUsers.Name()), count(schema.AuthRoles.Name())
+}
+
+// forEachIn visits every entry of a bucket that may be absent.
+func forEachIn(tx *bolt.Tx, name []byte, visit func(key, value []byte) error) error {
+	bucket := tx.Bucket(name)
+	if bucket == nil {
+		return nil
+	}
+	return bucket.ForEach(func(key, value []byte) error {
+		if err := visit(key, value); err != nil {
+			return undecodable(name, err)
+		}
+		return nil
+	})
+}
+
+func undecodable(bucket []byte, err error) error {
+	return fmt.Errorf("%w: bucket %q: %w", ErrBadStructure, bucket, err)
+}
+
+// bigEndian reads a stored number; 0 for one that is absent. It panics on one that is too short, see survive.
+func bigEndian(stored []byte) uint64 {
+	if stored == nil {
+		return 0
+	}
+	return binary.BigEndian.Uint64(stored)
+}
