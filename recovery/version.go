@@ -29,14 +29,22 @@ func CheckVersion(storage, version string) (warning string, err error) {
 		return "", nil
 	}
 	if semver.Compare(server, oldestThatReads) < 0 {
-		return fmt.Sprintf("etcd %s starts on storage version %s, which it does not read, and leaves it in the database: "+
-			"whoever upgrades this cluster step by step meets it there, and etcd before %s ends on it",
-			version, storage, file[1:]), nil
+		return underage(file, version), nil
 	}
 	return "", fmt.Errorf("%w: it is of storage version %s, etcd %s ends with \"version %s is not supported\"; "+
 		"restore on etcd %s or newer, or, while the old cluster lives: etcdctl downgrade enable %s, "+
 		"wait until etcdctl endpoint status shows storage version %s.0, save again",
 		ErrVersionRefused, storage, version, storage, file[1:], server[1:], server[1:])
+}
+
+// underage warns of a server that is too old to look at the storage version.
+func underage(file, version string) string {
+	warning := fmt.Sprintf("etcd %s does not look at the storage version, which is %s: "+
+		"it starts on whatever it is given, and leaves that version in the database", version, file[1:])
+	if semver.Compare(file, oldestThatReads) > 0 {
+		warning += fmt.Sprintf("; an upgrade of this cluster to a version before %s will end on it", file[1:])
+	}
+	return warning
 }
 
 // runOn makes the plan one for this version, if a server of it starts on the plan's source.

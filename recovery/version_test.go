@@ -30,6 +30,9 @@ func TestAVersionIsRefusedWhereEtcdRefusesIt(t *testing.T) {
 		if errors.Is(err, ErrVersionRefused) != c.refused || (err != nil) != c.refused || (warning != "") != c.warned {
 			t.Errorf("storage %q on etcd %q: %v, warning %q", c.storage, c.version, err, warning)
 		}
+		if trap := c.warned && c.storage == "3.7.0"; strings.Contains(warning, "before 3.7 will end on it") != trap {
+			t.Errorf("storage %q on etcd %q: the warning is %q", c.storage, c.version, warning)
+		}
 		if err != nil && !strings.Contains(err.Error(), "downgrade enable") {
 			t.Errorf("%v names no way out", err)
 		}

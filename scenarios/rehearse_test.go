@@ -45,10 +45,9 @@ func rehearse(ctx SpecContext, spec drill.Spec, etcdArgs ...string) *drill.Drill
 	GinkgoWriter.Printf("run %s, seed %d\n", id, spec.Seed)
 	Expect(os.WriteFile(filepath.Join(suite.runs(), id), nil, 0o600)).To(Succeed())
 
-	d, failure := drill.Open(ctx, spec, drill.Options{
-		Runtime: suite.runtime, Worker: suite.worker(), Etcdutl: suite.tools().Etcdutl, EtcdArgs: etcdArgs,
-		Folder: suite.drill(id), StateDir: suite.state(), RunID: id, Keep: drill.KeepFailed, Notify: phase.enter,
-	})
+	opts := options(id)
+	opts.EtcdArgs, opts.Notify = etcdArgs, phase.enter
+	d, failure := drill.Open(ctx, spec, opts)
 	DeferCleanup(func(ctx SpecContext) error {
 		err := d.Close(ctx)
 		if err == nil && !CurrentSpecReport().Failed() {
@@ -57,6 +56,14 @@ func rehearse(ctx SpecContext, spec drill.Spec, etcdArgs ...string) *drill.Drill
 		return errors.Join(err, attachEvidence(suite.drill(id)))
 	}, NodeTimeout(3*time.Minute))
 	return must(d, failure)
+}
+
+// options are those of a run with this ID.
+func options(id string) drill.Options {
+	return drill.Options{
+		Runtime: suite.runtime, Worker: suite.worker(), Etcdutl: suite.tools().Etcdutl,
+		Folder: suite.drill(id), StateDir: suite.state(), RunID: id, Keep: drill.KeepFailed,
+	}
 }
 
 // sized fills in what is the same in all scenarios: a load that is large enough to be hit and small enough to be quick. A
