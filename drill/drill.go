@@ -80,10 +80,13 @@ type Drill struct {
 	events   *events
 	log      *os.File
 
+	parent *Drill // of a branch: who owns site and run; nil otherwise
+
 	mu         sync.Mutex // guards what follows: cleanup may run beside a phase
 	generation int
 	clusters   []*harness.Cluster
 	loads      []*Load
+	branches   []*Drill
 	aside      *setAside
 	intact     bool
 	closed     bool
@@ -232,6 +235,9 @@ func (d *Drill) Close(ctx context.Context) error {
 	}
 	if !keep {
 		note(os.RemoveAll(d.folder.backup()))
+		for _, b := range d.branches {
+			note(os.RemoveAll(b.folder.backup()))
+		}
 	}
 	if d.run != nil {
 		note(d.run.Close(keep))

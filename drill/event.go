@@ -51,6 +51,8 @@ const (
 type Event struct {
 	At   time.Time `json:"at"`
 	Name EventName `json:"event"`
+	// Branch names the way back that is being tried, where several are compared.
+	Branch string `json:"branch,omitempty"`
 	// Text says for people what happened; it may be empty.
 	Text string `json:"text,omitempty"`
 }

@@ -20,6 +20,8 @@ func (f folder) evidence() string { return filepath.Join(string(f), "evidence.js
 func (f folder) verdict() string  { return filepath.Join(string(f), "verdict.json") }
 func (f folder) report() string   { return filepath.Join(string(f), "report.json") }
 
+func (f folder) comparison() string { return filepath.Join(string(f), "comparison.json") }
+
 // source describes the backup; backup is the file itself, a copy of the cluster's data that does not stay for ever.
 func (f folder) source() string { return filepath.Join(string(f), "source", "source.json") }
 func (f folder) backup() string { return filepath.Join(string(f), "source", "backup.db") }

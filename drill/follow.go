@@ -160,7 +160,20 @@ func (w *walk) await(ctx context.Context, at int) error {
 			return err
 		}
 	}
+	if via := w.joinedVia(m.Name()); via != "" {
+		return w.reborn.AwaitJoined(ctx, via, m.Name(), w.drill.opts.ReadyWithin)
+	}
 	return m.AwaitReady(ctx, w.reborn.ID(), w.drill.opts.ReadyWithin)
+}
+
+// joinedVia names the member that was asked to add this one; empty for a member that did not join.
+func (w *walk) joinedVia(name string) string {
+	for _, step := range w.plan.Steps {
+		if step.Do == recovery.DoAdd && step.Member == name {
+			return step.Via
+		}
+	}
+	return ""
 }
 
 // agree returns when every member shows the first write.
@@ -181,7 +194,11 @@ func (d *Drill) keep(cluster *harness.Cluster) {
 	d.clusters = append(d.clusters, cluster)
 }
 
+// nextGeneration numbers the clusters of a site; branches share one.
 func (d *Drill) nextGeneration() int {
+	if d.parent != nil {
+		return d.parent.nextGeneration()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.generation++

@@ -49,6 +49,11 @@ func (d *Drill) prepare(ctx context.Context, birth harness.Birth) (*harness.Clus
 	return cluster, nil
 }
 
+// birthOf is how the cluster goes on with what was kept of it.
+func birthOf(cluster *harness.Cluster, kept *harness.Kept) harness.Birth {
+	return harness.Birth{Layout: cluster.Layout(), Kept: kept}
+}
+
 // Down is a cluster of which no member runs any more.
 type Down struct {
 	Cluster *harness.Cluster

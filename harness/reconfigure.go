@@ -133,3 +133,54 @@ func (c *Cluster) probe(ctx context.Context, name string) (*Probe, error) {
 // RemovedNotice is what a member prints that ends because its peers told it that it is none of theirs any more
 // (server/etcdserver/api/rafthttp/util.go, errMemberRemoved; http.go answers 410 Gone).
 const RemovedNotice = "the member has been permanently removed from the cluster"
+
+// CopyDisks copies the data of these members of a cluster that is down to disks of their own, and returns the cluster as it
+// would go on with them; the originals stay as they are. The generation keeps the copies apart from other disks.
+func (c *Cluster) CopyDisks(ctx context.Context, generation int, names ...string) (*Kept, error) {
+	kept := &Kept{Cluster: c.id, Members: map[string]*Member{}}
+	for _, m := range c.members {
+		disk, err := c.site.NewDisk(ctx, nodeName(m.Name(), generation))
+		if err == nil && slices.Contains(names, m.Name()) {
+			err = m.disk.CopyTo(ctx, disk)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("copy data of %s: %w", m.Name(), err)
+		}
+		kept.Members[m.Name()] = &Member{seat: m.seat, id: m.id, disk: disk}
+	}
+	return kept, nil
+}
+
+// absentKey is deleted to have something go through raft that changes no revision.
+const absentKey = "etcd-drill-probe"
+
+// AwaitJoined returns when a member that was added to the living cluster answers, and keeps the cluster busy meanwhile through
+// another member. In an idle cluster the new member may never get ready: after it received a snapshot it counts as far behind
+// until it has applied an entry, and refuses its own announcement (server/etcdserver/server.go, applySnapshot does not set the
+// applied index; v3_server.go, maxGapBetweenApplyAndCommitIndex). The entries are deletes of a key that is not there.
+func (c *Cluster) AwaitJoined(ctx context.Context, via, name string, within time.Duration) error {
+	m, err := c.Member(name)
+	if err != nil {
+		return err
+	}
+	probe, err := c.probe(ctx, via)
+	if err != nil {
+		return err
+	}
+	defer probe.Close()
+	busy, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = await.Until(busy, await.Condition{Name: "the member", Every: time.Second}, func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, askVia)
+			defer cancel()
+			_, err := probe.Client().Delete(ctx, absentKey)
+			return errors.Join(errors.New("still joining"), err)
+		}) // it only ends by being stopped
+	}()
+	err = m.AwaitReady(ctx, c.id, within)
+	stop()
+	<-done
+	return err
+}

@@ -15,7 +15,7 @@ import (
 // network name and at a place of its own: the old member that comes back while a new cluster lives under its peer URLs. The
 // member's own node must be stopped. The returned member answers for nobody's restart; kill it when the observation is over.
 func (m *Member) Return(ctx context.Context, site Site, disk Disk) (*Member, error) {
-	returned, err := m.elsewhere(ctx, site, m.Name()+"-returned", disk)
+	returned, err := m.elsewhere(ctx, site, m.nodeName+"-returned", disk)
 	if err == nil {
 		err = returned.Start(ctx)
 	}

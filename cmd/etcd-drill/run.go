@@ -15,9 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/etcd-drill/etcd-drill/drill"
-	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/host"
-	"github.com/etcd-drill/etcd-drill/harness/release"
 	"github.com/etcd-drill/etcd-drill/internal/report"
 )
 
@@ -65,11 +63,11 @@ func (r *runCommand) run(cmd *cobra.Command, _ []string) (err error) {
 		return err
 	}
 	r.version = specs[0].EtcdVersion // an image or a program that was named must hold it
-	keep := drill.Keep(r.keep)
-	if keep != drill.KeepFailed && keep != drill.KeepAll && keep != drill.KeepNone {
-		return usage(fmt.Errorf("unknown --keep %q: choose failed, all or none", r.keep))
+	keep, err := keepOf(r.keep)
+	if err != nil {
+		return err
 	}
-	if err := r.checkOut(); err != nil {
+	if err := requireEmpty(r.out); err != nil {
 		return err
 	}
 	console := newConsole(os.Stderr)
@@ -88,17 +86,17 @@ func (r *runCommand) run(cmd *cobra.Command, _ []string) (err error) {
 	return errors.Join(err, r.finish(summary))
 }
 
-// checkOut refuses a folder that holds something before anything is made in it: of two drills, each has a folder inside.
-func (r *runCommand) checkOut() error {
-	if r.out == "" {
+// requireEmpty refuses a folder for the evidence that holds something, before anything is made in it.
+func requireEmpty(out string) error {
+	if out == "" {
 		return nil
 	}
-	entries, err := os.ReadDir(r.out)
+	entries, err := os.ReadDir(out)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("look into --out: %w", err)
 	}
 	if len(entries) > 0 {
-		return usage(fmt.Errorf("--out %s holds %q and more; name another folder, or empty it", r.out, entries[0].Name()))
+		return usage(fmt.Errorf("--out %s holds %q and more; name another folder, or empty it", out, entries[0].Name()))
 	}
 	return nil
 }
@@ -150,26 +148,13 @@ type rig struct {
 func (r *runCommand) rehearse(ctx context.Context, spec drill.Spec, at place, rig rig) (report.Report, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("the drill took longer than --timeout %s", r.timeout))
 	defer cancel()
-	worker, err := selfWorker()
+	opts, err := optionsOf(rig)
 	if err != nil {
 		return report.Report{}, err
 	}
-	state, err := stateDir()
-	if err != nil {
-		return report.Report{}, err
-	}
-	cache, err := cacheDir()
-	if err != nil {
-		return report.Report{}, err
-	}
-	id := harness.NewRunID()
 	rig.console.begin(at, spec.Title())
-	return drill.Rehearse(ctx, spec, drill.Options{
-		Runtime: rig.runtime, Chosen: rig.runtime.Why, Worker: worker,
-		Etcdutl: release.Tools{CacheDir: cache, Progress: rig.console.progress}.Etcdutl, Folder: r.folder(id, at), StateDir: state, RunID: id, Keep: rig.keep,
-		Notify: rig.console.event, Watch: rig.console.watch,
-		Tool: toolVersion(), Number: at.number, Of: at.of,
-	})
+	opts.Folder, opts.Number, opts.Of = r.folder(opts.RunID, at), at.number, at.of
+	return drill.Rehearse(ctx, spec, opts)
 }
 
 // drillsDir is where drills keep their folders if nobody names another place.

@@ -1,0 +1,312 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/etcd-drill/etcd-drill/faults"
+	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/harness/identity"
+	"github.com/etcd-drill/etcd-drill/internal/load"
+	"github.com/etcd-drill/etcd-drill/internal/report"
+	"github.com/etcd-drill/etcd-drill/internal/verify"
+	"github.com/etcd-drill/etcd-drill/recovery"
+)
+
+// Comparison is what Compare tells.
+type Comparison = report.Comparison
+
+// Compare makes one disaster, as the spec says, and tries every way back that it leaves open, each on a copy of all data
+// directories, one after the other: the seconds are part of the result. Every way is judged against the same ledger. Source,
+// Backup and Route of the spec are not looked at. It writes comparison.json to the drill folder, and the evidence of every way
+// to routes/WAY in it.
+//
+// The disaster must cost the quorum: with a quorum alive there is nothing to choose.
+func Compare(ctx context.Context, spec Spec, opts Options) (out Comparison, err error) {
+	if err := spec.CheckComparable(); err != nil {
+		return Comparison{}, err
+	}
+	spec = spec.comparable()
+	d, err := Open(ctx, spec, opts)
+	if d == nil {
+		return Comparison{}, err
+	}
+	c := &comparing{Drill: d, out: report.Comparison{
+		SchemaVersion: report.SchemaVersion, ToolVersion: opts.Tool, Seed: spec.Seed, Folder: string(d.folder), Ways: []report.Way{},
+	}}
+	if err == nil {
+		err = c.run(ctx)
+	}
+	c.describe()
+	err = errors.Join(err, d.Close(ctx))
+	if err != nil {
+		c.out.Failure = err.Error()
+	}
+	c.out.Recommend()
+	if d.folder.exists() {
+		err = errors.Join(err, writeJSON(d.folder.comparison(), c.out))
+	}
+	return c.out, err
+}
+
+// comparable is the spec with what a comparison does not look at.
+func (s Spec) comparable() Spec {
+	s.Route, s.Source, s.Backup = recovery.RouteRestore, recovery.SavedSnapshot, Before
+	return s
+}
+
+// CheckComparable returns an error wrapping ErrUsage, with the reason and the way out, if no comparison can follow the spec.
+func (s Spec) CheckComparable() error {
+	if err := s.comparable().Check(); err != nil {
+		return err
+	}
+	if !s.Lose.CostsQuorum(s.Members) {
+		return fmt.Errorf("%w: this loss leaves the quorum alive, so there is nothing to choose: "+
+			"replace what is lost (run --route replace), or use --lose quorum", ErrUsage)
+	}
+	if s.Fault == "pause" {
+		return fmt.Errorf("%w: frozen members come back by themselves; use --fault kill, stop or wipe", ErrUsage)
+	}
+	return nil
+}
+
+// comparing is a comparison in progress.
+type comparing struct {
+	*Drill
+	out    report.Comparison
+	old    *harness.Cluster
+	outage *Outage
+	down   *Down
+	book   Book
+	best   string // the survivor that holds the most, or who died last; empty if no data is left
+	early  *branch
+}
+
+func (c *comparing) run(ctx context.Context) (err error) {
+	if c.old, err = c.Start(ctx); err != nil {
+		return err
+	}
+	writing, err := c.StartLoad(ctx, c.old, load.Mixed)
+	if err != nil {
+		return err
+	}
+	if err := writing.AwaitFilled(ctx); err != nil {
+		return err
+	}
+	if c.early, err = c.newBranch("snapshot-before", recovery.RouteRestore); err != nil {
+		return err
+	}
+	if c.early.source, err = c.early.Backup(ctx, c.old); err != nil {
+		return err
+	}
+	if err := writing.AwaitMore(ctx, moreWrites); err != nil {
+		return err
+	}
+	fault, err := c.spec.fault()
+	if err != nil {
+		return err
+	}
+	if c.outage, err = c.Strike(ctx, c.old, fault); err != nil {
+		return err
+	}
+	ways, err := c.rescue(ctx, writing)
+	if err != nil {
+		return err
+	}
+	for _, w := range ways {
+		if err := c.try(ctx, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// way is a way back that may be tried.
+type way struct {
+	name   string
+	text   string
+	route  recovery.Route
+	branch *branch // nil where it needs no source that was fetched before
+	closed string
+	plan   func(b *branch, down *Down, outage *Outage) (recovery.Plan, error)
+}
+
+// rescue fetches every source that there is, stops what still runs, and lists the ways back.
+func (c *comparing) rescue(ctx context.Context, writing *Load) (ways []way, err error) {
+	var rescued *branch
+	if len(c.outage.Survivors) > 0 {
+		best, err := c.BestSurvivor(ctx, c.outage)
+		if err != nil {
+			return nil, err
+		}
+		c.best = best.Name()
+		if rescued, err = c.newBranch("snapshot-after", recovery.RouteRestore); err != nil {
+			return nil, err
+		}
+		if rescued.source, err = rescued.Rescue(ctx, c.outage); err != nil {
+			return nil, err
+		}
+		rescued.spec.Backup = After
+		rescued.fetched()
+	}
+	if c.book, err = writing.Stop(ctx); err != nil {
+		return nil, err
+	}
+	if c.down, err = c.StopAll(ctx, c.outage); err != nil {
+		return nil, err
+	}
+	copied, err := c.copyDatabase(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.ways(rescued, copied), nil
+}
+
+// copyDatabase fetches the database of a member that is down; nil if none is left.
+func (c *comparing) copyDatabase(ctx context.Context) (*branch, error) {
+	if c.outage.Destroyed() && len(c.outage.Survivors) == 0 {
+		return nil, nil
+	}
+	copied, err := c.newBranch("db", recovery.RouteRestore)
+	if err != nil {
+		return nil, err
+	}
+	copied.spec.Source, copied.spec.Backup = recovery.DBCopy, After
+	if copied.source, err = copied.CopyDB(ctx, c.down, c.outage); err != nil {
+		return nil, err
+	}
+	copied.fetched()
+	if c.best == "" {
+		c.best = copied.source.Member
+	}
+	return copied, nil
+}
+
+func (c *comparing) ways(rescued, copied *branch) []way {
+	restoreAll := func(b *branch, down *Down, _ *Outage) (recovery.Plan, error) {
+		return b.Plan(b.source, down, identity.FreshToken())
+	}
+	seedFrom := rescued
+	if seedFrom == nil {
+		seedFrom = c.early
+	}
+	ways := []way{
+		{
+			name: "restart", route: recovery.RouteRestart, text: recovery.RouteRestart.Text(),
+			plan: func(b *branch, _ *Down, outage *Outage) (recovery.Plan, error) {
+				names := c.withData()
+				return b.planned(recovery.NewRestartPlan(outage.cluster.Layout(), names, nil, recovery.WithPlaces(b.site)))
+			},
+		},
+		{name: "snapshot-after", route: recovery.RouteRestore, text: "restore all from a snapshot saved from the survivor", branch: rescued, plan: restoreAll},
+		{name: "db", route: recovery.RouteRestore, text: "restore all from a copy of a database, hash check skipped", branch: copied, plan: restoreAll},
+		{
+			name: "seed", route: recovery.RouteSeed, text: recovery.RouteSeed.Text(),
+			plan: func(b *branch, down *Down, _ *Outage) (recovery.Plan, error) {
+				b.source, b.fetching = seedFrom.source, seedFrom.fetching
+				b.spec.Backup = seedFrom.spec.Backup
+				return b.PlanSeed(b.source, down, identity.FreshToken())
+			},
+		},
+		{
+			name: "force-new-cluster", route: recovery.RouteForce, text: recovery.RouteForce.Text(),
+			plan: func(b *branch, down *Down, _ *Outage) (recovery.Plan, error) { return b.PlanForce(down, c.best) },
+		},
+		{name: "snapshot-before", route: recovery.RouteRestore, text: "restore all from a snapshot saved before", branch: c.early, plan: restoreAll},
+	}
+	c.close(ways, rescued, copied)
+	return ways
+}
+
+// close says which ways this disaster leaves closed, and why.
+func (c *comparing) close(ways []way, rescued, copied *branch) {
+	for i := range ways {
+		w := &ways[i]
+		switch {
+		case w.name == "restart" && len(c.withData()) < harness.QuorumOf(c.old.Size()):
+			w.closed = fmt.Sprintf("%d of %d members have their data, fewer than a quorum", len(c.withData()), c.old.Size())
+		case w.name == "snapshot-after" && rescued == nil:
+			w.closed = "no survivor to save a snapshot from"
+		case w.name == "db" && copied == nil, w.name == "force-new-cluster" && c.best == "":
+			w.closed = "no member has its data"
+		}
+	}
+}
+
+// withData names the members whose data directories the disaster left.
+func (c *comparing) withData() []string {
+	if c.outage.Fault == faults.NameWipe {
+		return c.outage.Survivors
+	}
+	return c.old.Layout().Names()
+}
+
+// try takes one way back on a copy of the disaster. That it fails is a result, unless the whole comparison is to end.
+func (c *comparing) try(ctx context.Context, w way) (err error) {
+	row := report.Way{Name: w.name, Route: string(w.route), Text: w.text, Closed: w.closed}
+	if w.closed != "" {
+		c.out.Ways = append(c.out.Ways, row)
+		return nil
+	}
+	b := w.branch
+	if b == nil {
+		if b, err = c.newBranch(w.name, w.route); err != nil {
+			return err
+		}
+	}
+	plan, reborn, verdict, failure := c.goBack(ctx, w, b)
+	if failure != nil {
+		row.Failure = failure.Error()
+	}
+	row.Verdict, row.Commands = verdict, plan.Commands()
+	row.FirstWrite, row.Agreed = b.took(EventWritten), b.took(EventAgreed)
+	if reborn != nil && reborn.Cluster != nil {
+		row.Cluster, row.Kept = reborn.ID(), reborn.ID() == c.old.ID()
+	}
+	c.out.Ways = append(c.out.Ways, row)
+	return errors.Join(context.Cause(ctx), b.end(ctx))
+}
+
+func (c *comparing) goBack(ctx context.Context, w way, b *branch) (plan recovery.Plan, reborn *Reborn, verdict verify.Verdict, err error) {
+	if err := b.makeBackupFolder(); err != nil { // where the source is read to, also one that another branch has fetched
+		return plan, nil, verdict, err
+	}
+	outage, down, err := b.from(ctx, c.book, c.outage)
+	if err != nil {
+		return plan, nil, verdict, err
+	}
+	down.Flushed = c.down.Flushed
+	if plan, err = w.plan(b, down, outage); err != nil {
+		return plan, nil, verdict, err
+	}
+	if reborn, err = b.Follow(ctx, plan, down.Cluster); err != nil {
+		return plan, reborn, verdict, err
+	}
+	proof := Proof{Book: c.book, Source: b.source, Outage: outage, Down: down, Plan: plan, Reborn: reborn}
+	if plan.Route.KeepsCluster() {
+		verdict, err = b.VerifyHealed(ctx, proof.Healed())
+	} else {
+		verdict, err = b.Verify(ctx, proof)
+	}
+	return plan, reborn, verdict, err
+}
+
+// describe says what the comparison was about, as far as it got.
+func (c *comparing) describe() {
+	c.out.Title = fmt.Sprintf("a cluster of %d, %s hit by %s", c.spec.Members, c.spec.Lose, c.spec.Fault)
+	c.out.Runtime = report.Runtime{
+		Name: c.opts.Runtime.Name(), Chosen: c.opts.Chosen, Engine: c.prepared.Engine,
+		EtcdVersion: c.prepared.Version, EtcdOrigin: c.prepared.Origin,
+	}
+	if c.Drill.run != nil {
+		c.out.RunID = c.RunID()
+	}
+	if c.old != nil {
+		c.out.OldCluster = c.old.ID()
+	}
+	if c.outage != nil {
+		seen := outageEvidence(c.outage)
+		c.out.Outage = &seen
+	}
+}
