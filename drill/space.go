@@ -1,15 +1,16 @@
 package drill
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/shirou/gopsutil/v4/mem"
 	"golang.org/x/sys/unix"
+
+	"github.com/etcd-drill/etcd-drill/recovery"
 )
 
 // ErrNoSpace marks a file system, or a machine, that is too small for the drill.
-var ErrNoSpace = errors.New("too little free space")
+var ErrNoSpace = recovery.ErrNoSpace
 
 // What a member of one generation takes beside its data: etcd allocates a segment of the write-ahead log in full, and the
 // next one in advance (server/storage/wal: SegmentSizeBytes, filePipeline).

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // Stored tells what Save or Copy wrote.
@@ -23,7 +24,10 @@ type Stored struct {
 // FetchOption changes how Save and Copy work.
 type FetchOption func(*fetchOptions)
 
-type fetchOptions struct{ progress func(bytes int64) }
+type fetchOptions struct {
+	progress func(bytes int64)
+	stall    time.Duration
+}
 
 // WithProgress has the function called with the number of bytes written so far, from the goroutine of the caller, after
 // every write.

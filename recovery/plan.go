@@ -148,6 +148,9 @@ func NewPlan(src Source, old harness.Layout, token identity.Token, opts ...PlanO
 	return plan, nil
 }
 
+// maxNameBytes leaves room, in the name of a folder, for what a staging folder has behind the member's name.
+const maxNameBytes = 200
+
 // checkLayout refuses what etcdutl would refuse late or misunderstand. A member's name also becomes that of a folder.
 func checkLayout(layout harness.Layout) error {
 	if len(layout.Seats) == 0 || len(layout.Seats) > harness.MaxMembers {
@@ -155,7 +158,8 @@ func checkLayout(layout harness.Layout) error {
 	}
 	names, urls := map[string]bool{}, map[string]bool{}
 	for _, seat := range layout.Seats {
-		if seat.Name == "" || strings.HasPrefix(seat.Name, ".") || strings.ContainsAny(seat.Name, "=,/\\\x00 \t\r\n") {
+		if seat.Name == "" || len(seat.Name) > maxNameBytes || strings.HasPrefix(seat.Name, ".") ||
+			strings.ContainsAny(seat.Name, "=,/\\\x00 \t\r\n") {
 			return fmt.Errorf("%w: %q cannot be the name of a member", ErrBadLayout, seat.Name)
 		}
 		if names[seat.Name] || urls[seat.PeerURL] {
@@ -170,6 +174,26 @@ func checkLayout(layout harness.Layout) error {
 		}
 		if parsed.String() != seat.PeerURL || strings.Contains(seat.PeerURL, ",") {
 			return fmt.Errorf("%w: peer URL of member %s is %q, etcd reads %q", ErrBadLayout, seat.Name, seat.PeerURL, parsed)
+		}
+	}
+	return nil
+}
+
+// checkMembers holds the members of a plan, which is a value that anybody can change, against its layout: etcd would resolve
+// names for up to 30 s where two texts for the same address differ, and make a cluster of its own of a member that has others
+// than the rest.
+func (p Plan) checkMembers() error {
+	if err := checkLayout(p.Layout); err != nil {
+		return err
+	}
+	if len(p.Members) != len(p.Layout.Seats) {
+		return fmt.Errorf("%w: %d members, and %d in the layout; make the plan anew", ErrBadLayout, len(p.Members), len(p.Layout.Seats))
+	}
+	for i, member := range p.Members {
+		seat := p.Layout.Seats[i]
+		if member.Name != seat.Name || member.PeerURL != seat.PeerURL || member.InitialCluster != p.Layout.InitialCluster() {
+			return fmt.Errorf("%w: member %s at %s of %q is not %s at %s of %q; make the plan anew", ErrBadLayout,
+				member.Name, member.PeerURL, member.InitialCluster, seat.Name, seat.PeerURL, p.Layout.InitialCluster())
 		}
 	}
 	return nil

@@ -3,10 +3,12 @@ package recovery
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -107,6 +109,12 @@ func TestAPlanRefuses(t *testing.T) {
 		{"odd kind", goodSource("tape", "/x"), "t", nil, ErrNoSource},
 		{"no members", good, "t", seats(), ErrBadLayout},
 		{"name twice", good, "t", seats(old.Seats[0], old.Seats[0]), ErrBadLayout},
+		{"huge", good, "t", seats(manySeats(10)...), ErrBadLayout},
+		{"URL twice", good, "t", seats(old.Seats[0], harness.Seat{Name: "m9", PeerURL: old.Seats[0].PeerURL}), ErrBadLayout},
+		{"URL is no URL", good, "t", seats(harness.Seat{Name: "m1", PeerURL: "m1:2380"}), ErrBadLayout},
+		{"two URLs", good, "t", seats(harness.Seat{Name: "m1", PeerURL: "http://m1:2380,http://m1:2381"}), ErrBadLayout},
+		{"name is longer than that of a file", good, "t",
+			seats(harness.Seat{Name: strings.Repeat("m", 300), PeerURL: "http://m1:2380"}), ErrBadLayout},
 		{"name leaves the folder", good, "t", seats(harness.Seat{Name: "../m1", PeerURL: "http://m1:2380"}), ErrBadLayout},
 		{"URL without port", good, "t", seats(harness.Seat{Name: "m1", PeerURL: "http://m1"}), ErrBadLayout},
 		{"URL read differently", good, "t", seats(harness.Seat{Name: "m1", PeerURL: "HTTP://m1:2380"}), ErrBadLayout},
@@ -120,6 +128,45 @@ func TestAPlanRefuses(t *testing.T) {
 			if plan, err := NewPlan(c.src, old, c.token, opts...); !errors.Is(err, c.want) {
 				t.Errorf("got %+v, %v; want %v", plan, err, c.want)
 			}
+		})
+	}
+}
+
+func manySeats(n int) []harness.Seat {
+	var seats []harness.Seat
+	for i := range n {
+		seats = append(seats, harness.Seat{Name: fmt.Sprintf("m%d", i), PeerURL: fmt.Sprintf("http://m%d:2380", i)})
+	}
+	return seats
+}
+
+// A plan is a value that anybody can change. etcd would look for the name of a member at its own address, and resolve names
+// that differ in text for up to 30 s.
+func TestRestoreRefusesMembersThatAreNotThoseOfTheLayout(t *testing.T) {
+	plan, err := NewPlan(goodSource(SavedSnapshot, "/s"), oldLayout(), "fresh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(p *Plan){
+		"wrong name":           func(p *Plan) { p.Members[1].Name = "m9" },
+		"advertised elsewhere": func(p *Plan) { p.Members[1].PeerURL = "http://localhost.invalid:2380" },
+		"duplicate URL":        func(p *Plan) { p.Layout.Seats[1].PeerURL = p.Layout.Seats[0].PeerURL },
+		"empty cluster":        func(p *Plan) { p.Members[1].InitialCluster = "" },
+		"another cluster":      func(p *Plan) { p.Members[1].InitialCluster += ",m4=http://m4:2380" },
+		"huge cluster":         func(p *Plan) { p.Layout.Seats = manySeats(1000) },
+		"a member less":        func(p *Plan) { p.Members = p.Members[1:] },
+		"no members":           func(p *Plan) { p.Members, p.Layout.Seats = nil, nil },
+		"a name that leaves":   func(p *Plan) { p.Members[1].Name, p.Layout.Seats[1].Name = "../m2", "../m2" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			spoiled, scratch := plan, t.TempDir()
+			spoiled.Members, spoiled.Layout.Seats = slices.Clone(plan.Members), slices.Clone(plan.Layout.Seats)
+			spoil(&spoiled)
+			_, err := Restore(testContext(t), Worker{Path: "/nonexistent"}, spoiled, scratch)
+			if !errors.Is(err, ErrBadLayout) {
+				t.Errorf("got %v, want ErrBadLayout", err)
+			}
+			assertEmpty(t, scratch)
 		})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -55,44 +54,28 @@ func (r Restored) Dirs() map[string]string {
 
 // Restore prepares the data directories of all members of the plan at once, one worker process each, as scratch/NAME. Each
 // is made in a staging folder, with etcd's own verification switched on, and gets its name when all have succeeded and are
-// who the plan says. It needs room for the source twice and for 128 MB of log, per member.
+// who the plan says. It needs room for the source twice and for 128 MB of log, per member; that, and whether the targets can be
+// made, is looked at before anything is done, see Target.
 //
 // The first failure ends the others. After a failure, or when the context ends, every worker is dead and scratch is as it was
 // before. A source that is not the one that was checked is an error wrapping ErrSourceChanged, and ErrMixedSources if
 // members would have got different ones.
-func Restore(ctx context.Context, w Worker, p Plan, scratch string) (restored Restored, err error) {
-	start := time.Now()
+func Restore(ctx context.Context, w Worker, p Plan, scratch string) (Restored, error) {
 	if err := checkBumpOf(p.Source, p.BumpRevision, p.MarkCompacted); err != nil { // a plan is a value that anybody can change
 		return Restored{}, fmt.Errorf("restore: %w", err)
 	}
-	scratch, err = filepath.Abs(scratch)
+	if err := p.checkMembers(); err != nil {
+		return Restored{}, fmt.Errorf("restore: %w", err)
+	}
+	scratch, err := filepath.Abs(scratch)
 	if err != nil {
 		return Restored{}, fmt.Errorf("restore: %w", err)
 	}
-	for _, member := range p.Members {
-		dir := filepath.Join(scratch, member.Name)
-		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
-			return Restored{}, fmt.Errorf("restore member %s: %s: %w", member.Name, dir, errors.Join(err, fs.ErrExist))
-		}
+	if err := p.checkTargets(scratch); err != nil {
+		return Restored{}, err
 	}
 	run := &restoreRun{worker: w, plan: p, scratch: scratch, parts: make([]restorePart, len(p.Members))}
-	defer func() { err = joinCleanup(err, run.removeStaging()) }()
-	if err := run.build(ctx); err != nil {
-		return Restored{}, err
-	}
-	restored = Restored{Plan: p, Etcdutl: run.parts[0].made.Etcdutl}
-	for i, part := range run.parts {
-		member := p.Members[i]
-		restored.Members = append(restored.Members, RestoredMember{
-			Name: member.Name, Dir: filepath.Join(scratch, member.Name), SHA256: part.made.SHA256,
-			Prepare: part.made.Prepare, Took: part.made.Restore, PeakRSSBytes: part.peakRSS,
-		})
-	}
-	if err := run.publish(ctx, restored.Members); err != nil {
-		return Restored{}, err
-	}
-	restored.Took = time.Since(start)
-	return restored, nil
+	return run.do(ctx)
 }
 
 // restoreRun is one call of Restore.
@@ -101,6 +84,28 @@ type restoreRun struct {
 	plan    Plan
 	scratch string
 	parts   []restorePart
+}
+
+// do restores without looking first whether that can go well.
+func (r *restoreRun) do(ctx context.Context) (restored Restored, err error) {
+	start := time.Now()
+	defer func() { err = joinCleanup(err, r.removeStaging()) }()
+	if err := r.build(ctx); err != nil {
+		return Restored{}, err
+	}
+	restored = Restored{Plan: r.plan, Etcdutl: r.parts[0].made.Etcdutl}
+	for i, part := range r.parts {
+		member := r.plan.Members[i]
+		restored.Members = append(restored.Members, RestoredMember{
+			Name: member.Name, Dir: filepath.Join(r.scratch, member.Name), SHA256: part.made.SHA256,
+			Prepare: part.made.Prepare, Took: part.made.Restore, PeakRSSBytes: part.peakRSS,
+		})
+	}
+	if err := r.publish(ctx, restored.Members); err != nil {
+		return Restored{}, err
+	}
+	restored.Took = time.Since(start)
+	return restored, nil
 }
 
 // restorePart is one member's part of a restoreRun, written by one goroutine.

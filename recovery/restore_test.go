@@ -155,7 +155,7 @@ func TestRestoreRefusesAndLeavesNothing(t *testing.T) {
 		if err := os.Mkdir(filepath.Join(scratch, "m2"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Restore(ctx, testWorker(t, "serve"), plan, scratch); !errors.Is(err, fs.ErrExist) {
+		if _, err := Restore(ctx, Worker{Path: "/nonexistent"}, plan, scratch); !errors.Is(err, ErrTargetTaken) || !errors.Is(err, fs.ErrExist) {
 			t.Errorf("got %v", err)
 		}
 		if entries, err := os.ReadDir(scratch); err != nil || len(entries) != 1 {

@@ -1,19 +1,34 @@
 package recovery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
+// ErrStalled means that a server stopped sending in the middle of a snapshot, or never began. etcd sets no limit, and neither
+// does etcdctl (etcd issue 10298).
+var ErrStalled = errors.New("the server stopped sending")
+
+// stallLimit is how long Save waits for the next byte. A server that has a snapshot to send sends it at once: it reads its own
+// file.
+const stallLimit = 30 * time.Second
+
+// WithStallLimit changes how long Save waits for the next byte before it gives up with ErrStalled: 30 s without it.
+func WithStallLimit(limit time.Duration) FetchOption {
+	return func(o *fetchOptions) { o.stall = limit }
+}
+
 // Save streams a snapshot of the one member that the client is bound to into a new file. It needs no quorum; a member that
-// lags gives an old state without a word (see Check for the revision). It has no deadline but the context's, and a frozen
-// server never answers, so the context must have one.
+// lags gives an old state without a word (see Check for the revision). A server that is frozen never answers; Save gives it up
+// when nothing has come for a while, whatever the context's deadline is, with an error wrapping ErrStalled.
 //
 // The hash in the stream is verified while it is written. The file appears under its name when it is complete and on disk;
 // after an error there is neither the file nor PATH.part. A deadline that passed is context.DeadlineExceeded, whoever noticed
@@ -22,16 +37,18 @@ func Save(ctx context.Context, client *clientv3.Client, path string, opts ...Fet
 	if endpoints := client.Endpoints(); len(endpoints) != 1 {
 		return Stored{}, fmt.Errorf("save snapshot: the client has %d endpoints; dial exactly one member", len(endpoints))
 	}
-	ctx, cancel := context.WithCancel(ctx) // ends the stream, however this function is left
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx) // ends the stream, however this function is left
+	defer cancel(nil)
 	stored, err = fetch(path, opts, func(part *partFile) (version string, err error) {
+		stream := watch(part, cancel)
+		defer stream.waiting.Stop()
 		response, err := client.SnapshotWithVersion(ctx)
 		if err != nil {
-			return "", asDeadline(err)
+			return "", ending(ctx, err)
 		}
 		defer func() { _ = response.Snapshot.Close() }() // a read end of a pipe: closing cannot lose anything
-		if _, err := io.Copy(part, response.Snapshot); err != nil {
-			return "", asDeadline(err)
+		if _, err := io.Copy(stream, response.Snapshot); err != nil {
+			return "", ending(ctx, err)
 		}
 		// The client may repeat a broken stream from its start, and a server that cannot read its own file ends the stream
 		// early: only the hash tells.
@@ -44,6 +61,35 @@ func Save(ctx context.Context, client *clientv3.Client, path string, opts ...Fet
 		return Stored{}, fmt.Errorf("save snapshot of %s: %w", client.Endpoints()[0], err)
 	}
 	return stored, nil
+}
+
+// watched is a file that is filled from a server, which is given up when nothing has come for a while.
+type watched struct {
+	*partFile
+	waiting *time.Timer
+	limit   time.Duration
+}
+
+func watch(part *partFile, giveUp context.CancelCauseFunc) watched {
+	limit := cmp.Or(part.stall, stallLimit)
+	return watched{partFile: part, limit: limit, waiting: time.AfterFunc(limit, func() {
+		giveUp(fmt.Errorf("%w: nothing came for %s; see whether the member is frozen, and save from another one", ErrStalled, limit))
+	})}
+}
+
+// Write implements io.Writer. That this disk is slow is no fault of the server.
+func (w watched) Write(data []byte) (int, error) {
+	w.waiting.Stop()
+	defer w.waiting.Reset(w.limit)
+	return w.partFile.Write(data)
+}
+
+// ending says why a stream ended: because it was given up, or because of its error.
+func ending(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); errors.Is(cause, ErrStalled) {
+		return cause
+	}
+	return asDeadline(err)
 }
 
 // asDeadline makes errors.Is know a deadline that the server noticed first: gRPC then gives a status, and not the context's

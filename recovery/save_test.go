@@ -37,6 +37,7 @@ func TestSaveTrustsNoStream(t *testing.T) {
 	page := bytes.Repeat([]byte("x"), 4096)
 	orderly := func(context.Context) error { return nil }
 	broken := status.Error(codes.DataLoss, "broken")
+	frozen := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 	cases := []struct {
 		name  string
 		blobs [][]byte
@@ -49,7 +50,9 @@ func TestSaveTrustsNoStream(t *testing.T) {
 		{"begun twice", [][]byte{page, page, digestBytes(page)}, orderly, ErrBadHash},
 		{"nothing", [][]byte{nil}, orderly, ErrEmpty},
 		{"broken off", [][]byte{page, digestBytes(page)}, func(context.Context) error { return broken }, broken},
-		{"frozen", [][]byte{page}, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, context.DeadlineExceeded},
+		{"frozen", [][]byte{page}, frozen, context.DeadlineExceeded},
+		{"frozen for longer than the stall limit", [][]byte{page, page}, frozen, ErrStalled},
+		{"frozen from the start", nil, frozen, ErrStalled},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -69,7 +72,11 @@ func TestSaveTrustsNoStream(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
 			dir := t.TempDir()
-			_, err = Save(ctx, client, filepath.Join(dir, "snapshot"))
+			var opts []FetchOption
+			if c.want == ErrStalled { //nolint:errorlint // one of the table's own
+				opts = append(opts, WithStallLimit(100*time.Millisecond))
+			}
+			_, err = Save(ctx, client, filepath.Join(dir, "snapshot"), opts...)
 			if c.want == nil {
 				if err != nil {
 					t.Errorf("got %v for a good stream", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 	"time"
 
 	"github.com/etcd-drill/etcd-drill/harness/identity"
@@ -102,7 +103,9 @@ type taskFailure struct {
 	Fault  string `json:"fault,omitempty"` // a name of faultNames; empty for every other error
 	Why    string `json:"why"`
 	SHA256 string `json:"sha256,omitempty"` // of the source that was found instead of the one that was asked for
-	Death  *death `json:"death,omitempty"`  // of an etcdutl program that the worker ran
+	// NoSpace is set if a file system was full.
+	NoSpace bool   `json:"noSpace,omitempty"`
+	Death   *death `json:"death,omitempty"` // of an etcdutl program that the worker ran
 }
 
 // death is a WorkerError on its way.
@@ -133,7 +136,7 @@ func failureOf(err error) *taskFailure {
 		}
 		return &taskFailure{Path: bad.Path, Fault: faultName(bad.Fault), Why: why}
 	}
-	return &taskFailure{Why: err.Error()}
+	return &taskFailure{Why: err.Error(), NoSpace: errors.Is(err, syscall.ENOSPC)}
 }
 
 // err is the parent's side of failureOf.
@@ -146,6 +149,9 @@ func (f *taskFailure) err() error {
 	}
 	if fault, known := faultNames()[f.Fault]; known {
 		return &SourceError{Path: f.Path, Fault: fault, Why: f.Why}
+	}
+	if f.NoSpace {
+		return fmt.Errorf("%w: %s; free some, and try again", ErrNoSpace, f.Why)
 	}
 	return errors.New(f.Why)
 }

@@ -1,0 +1,58 @@
+package recovery
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/etcd-drill/etcd-drill/harness/identity"
+)
+
+// TestADiskThatFillsUp lets every step of a restore meet a full disk. Restore looks before it begins; these are disks that
+// somebody else fills in the meantime.
+func TestADiskThatFillsUp(t *testing.T) {
+	ctx := testContext(t)
+	b := makeBackups(t, ctx, 300)
+	source, err := Check(ctx, testWorker(t, "serve"), SavedSnapshot, b.snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := NewPlan(source, testLayout(t, 1), identity.FreshToken())
+	if err != nil {
+		t.Fatal(err)
+	}
+	noWorker := Worker{Path: "/nonexistent"} // what is refused before harm needs none
+	for _, disk := range []struct {
+		name  string
+		bytes int64
+		fits  bool
+	}{
+		{"while the source is copied", source.SizeBytes / 2, false},
+		{"while the database is copied", source.SizeBytes * 3 / 2, false},
+		{"while the database is changed", source.SizeBytes*2 + 64<<10, false},
+		{"while the log is made", source.SizeBytes*2 + 32<<20, false},
+		{"while the log's next segment is made, which nobody needs", source.SizeBytes*2 + 96<<20, true},
+		{"never", source.needBytes() + 1<<20, true},
+	} {
+		t.Run(disk.name, func(t *testing.T) {
+			scratch := mountSmall(t, fmt.Sprint(disk.bytes), 0)
+			run := &restoreRun{worker: testWorker(t, "serve"), plan: plan, scratch: scratch, parts: make([]restorePart, 1)}
+			_, err := run.do(ctx)
+			t.Log(err)
+			if (err == nil) != disk.fits || err != nil && !errors.Is(err, ErrNoSpace) || ProvedBad(err) {
+				t.Errorf("got %v (source proved bad: %t)", err, ProvedBad(err))
+			}
+			if disk.fits {
+				return
+			}
+			assertEmpty(t, scratch)
+			if _, err := Restore(ctx, noWorker, plan, scratch); !errors.Is(err, ErrNoSpace) {
+				t.Errorf("got %v from a disk that was small from the start", err)
+			}
+			assertEmpty(t, scratch)
+			if digestOf(t, b.snapshot) != source.SHA256 {
+				t.Error("the source was changed")
+			}
+		})
+	}
+}
