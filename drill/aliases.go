@@ -46,6 +46,7 @@ const (
 	Torn      = verify.Torn
 	Lost      = verify.Lost
 	Diverged  = verify.Diverged
+	Stray     = verify.Stray
 
 	StaleID     = verify.StaleID
 	WrongID     = verify.WrongID
@@ -59,3 +60,6 @@ const (
 	NoEvidence = verify.NoEvidence
 	TooLittle  = verify.TooLittle
 )
+
+// Hazard is the kind of what is dangerous and no disagreement; it is in a verdict's Hazards only.
+const Hazard = verify.Hazard

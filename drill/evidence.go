@@ -21,8 +21,11 @@ type stored struct {
 	Members  int             `json:"members"`
 	Identity verify.Identity `json:"identity"`
 	Fence    *verify.Fence   `json:"fence,omitempty"`
-	Canary   verify.Canary   `json:"canary"`
-	Demands  verify.Demands  `json:"demands"`
+	// Roster and Disarmed are those of verify.Evidence.
+	Roster   []ledger.MemberSeat `json:"roster,omitempty"`
+	Disarmed []ledger.Alarm      `json:"disarmed,omitempty"`
+	Canary   verify.Canary       `json:"canary"`
+	Demands  verify.Demands      `json:"demands"`
 }
 
 // evidence joins the plain part with the streams of the folder.
@@ -31,13 +34,15 @@ func (f folder) join(s stored) verify.Evidence {
 		Ledger: ledger.ReadEntries(opener(f.ledger())),
 		Outage: s.Outage, Source: s.Source, Reborn: s.Reborn, Members: s.Members,
 		Identity: s.Identity, Fence: s.Fence, Canary: s.Canary, Demands: s.Demands,
+		Roster: s.Roster, Disarmed: s.Disarmed,
 	}
 	if ev.Source != nil {
 		ev.Source.History, ev.Source.Keyspace = f.history(sourceName), f.keyspace(sourceName)
+		ev.Source.Leases = f.leases(sourceName) // nobody reads them without a State
 	}
 	for i := range ev.Reborn {
 		if m := &ev.Reborn[i]; m.ReadAt != 0 { // otherwise the member had nothing to show
-			m.History, m.Keyspace = f.history(m.Name), f.keyspace(m.Name)
+			m.History, m.Keyspace, m.Leases = f.history(m.Name), f.keyspace(m.Name), f.leases(m.Name)
 		}
 	}
 	return ev

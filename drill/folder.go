@@ -35,6 +35,17 @@ func (f folder) shows(who string) (history, keyspace string) {
 	return filepath.Join(dir, "history.jsonl"), filepath.Join(dir, "keyspace.jsonl")
 }
 
+// leasesOf and state name the rest of it: what is not a key.
+func (f folder) leasesOf(who string) string {
+	history, _ := f.shows(who)
+	return filepath.Join(filepath.Dir(history), "leases.jsonl")
+}
+
+func (f folder) state(who string) string {
+	history, _ := f.shows(who)
+	return filepath.Join(filepath.Dir(history), "state.json")
+}
+
 func (f folder) etcdLog(node string) string {
 	return filepath.Join(string(f), "members", node, "etcd.log")
 }
@@ -52,6 +63,10 @@ func opener(path string) func() (io.ReadCloser, error) {
 func (f folder) history(who string) ledger.Stream[ledger.Record] {
 	history, _ := f.shows(who)
 	return ledger.ReadRecords(opener(history))
+}
+
+func (f folder) leases(who string) ledger.Stream[ledger.Lease] {
+	return ledger.ReadLeases(opener(f.leasesOf(who)))
 }
 
 func (f folder) keyspace(who string) ledger.Stream[ledger.Pair] {

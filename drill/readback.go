@@ -18,13 +18,16 @@ import (
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
 
-// readAt says at which revision members are read back, and above which compaction point. Where the revision was bumped,
+// readAt says at which revision members are read back, above which compaction point, and how old their leases can be. Where the revision was bumped,
 // source is the one that it was bumped from; 0 elsewhere.
-type readAt struct{ revision, compacted, source int64 }
+type readAt struct {
+	revision, compacted, source int64
+	since                       time.Time // when leases may have begun to run, at the earliest
+}
 
 // readAtOf is where a plan lets members begin.
-func readAtOf(plan recovery.Plan) readAt {
-	at := readAt{revision: plan.Revision(), compacted: plan.Compacted()}
+func readAtOf(plan recovery.Plan, since time.Time) readAt {
+	at := readAt{revision: plan.Revision(), compacted: plan.Compacted(), since: since}
 	if plan.BumpRevision > 0 {
 		at.source = plan.Source.RestorePoint
 	}
@@ -90,6 +93,9 @@ func (d *Drill) readMember(ctx context.Context, m *harness.Member, at readAt) (v
 	if err == nil && at.source > 0 {
 		shown.Gap, err = readGap(ctx, client, at.gap())
 	}
+	if err == nil {
+		d.readState(ctx, client, &shown, at.since)
+	}
 	return shown, err
 }
 
@@ -133,7 +139,7 @@ func sortHistory(path string) (err error) {
 
 // writeStream makes a file of evidence and hands produce the function that adds to it. Without an error of produce the
 // stream is ended; after one it reads as unended.
-func writeStream[T ledger.Record | ledger.Pair](path string, produce func(write func(T) error) error) error {
+func writeStream[T ledger.Record | ledger.Pair | ledger.Lease](path string, produce func(write func(T) error) error) error {
 	file, err := create(path)
 	if err != nil {
 		return err

@@ -22,6 +22,8 @@ var ErrNotReborn = errors.New("the restored cluster does not live")
 type Reborn struct {
 	*harness.Cluster
 	Restored recovery.Restored
+	// Disarmed are the alarms that Disarm ended on it.
+	Disarmed []ledger.Alarm
 	// Canary is the first write that it acknowledged.
 	Canary verify.Canary
 }

@@ -29,7 +29,7 @@ type Proof struct {
 func (d *Drill) Verify(ctx context.Context, p Proof) (verify.Verdict, error) {
 	plain := stored{
 		Outage: outageEvidence(p.Outage), Members: len(p.Plan.Members) + len(p.Plan.Joining), Canary: p.Reborn.Canary,
-		Identity: restoredIdentity(p), Demands: d.demands(p),
+		Identity: restoredIdentity(p), Demands: d.demands(p), Roster: rosterOf(p.Reborn.Cluster), Disarmed: p.Reborn.Disarmed,
 		Source: &verify.Source{
 			Kind: string(p.Source.Kind), SHA256: p.Source.SHA256,
 			RestorePoint: p.Source.RestorePoint, Compacted: p.Source.Compacted,
@@ -42,12 +42,19 @@ func (d *Drill) Verify(ctx context.Context, p Proof) (verify.Verdict, error) {
 	work.Go(func() error {
 		history, keyspace := d.folder.shows(sourceName)
 		contents, err := recovery.Extract(workCtx, d.opts.Worker, p.Source,
-			recovery.Extraction{DigestKey: d.opts.DigestKey, History: history, Keyspace: keyspace, BumpedTo: plain.Source.BumpedTo})
+			recovery.Extraction{
+				DigestKey: d.opts.DigestKey, History: history, Keyspace: keyspace, BumpedTo: plain.Source.BumpedTo,
+				Leases: d.folder.leasesOf(sourceName), State: d.folder.state(sourceName),
+			})
+		if err != nil {
+			return err
+		}
 		plain.Source.HashKV = contents.HashKV
+		plain.Source.State, err = d.folder.readSourceState()
 		return err
 	})
 	work.Go(func() (err error) {
-		plain.Reborn, err = d.readBack(workCtx, p.Reborn.Cluster, readAtOf(p.Plan))
+		plain.Reborn, err = d.readBack(workCtx, p.Reborn.Cluster, readAtOf(p.Plan, d.events.at(EventRestored)))
 		return err
 	})
 	// The members are read while the old one stands beside them: the fence only watches, and what it must not change is read
@@ -94,7 +101,7 @@ func (d *Drill) VerifyHealed(ctx context.Context, h Healed) (verify.Verdict, err
 	old := h.Outage.cluster
 	plain := stored{
 		Outage: outageEvidence(h.Outage), Members: h.Cluster.Size(), Canary: h.Canary,
-		Identity: keptIdentity(old, h.Cluster),
+		Identity: keptIdentity(old, h.Cluster), Roster: rosterOf(h.Cluster),
 		Demands: verify.Demands{
 			QuorumLoss: h.Outage.Target.CostsQuorum(old.Size()), NoLoss: route.LosesNothing(),
 		},
@@ -106,7 +113,7 @@ func (d *Drill) VerifyHealed(ctx context.Context, h Healed) (verify.Verdict, err
 		}
 	}
 	// The revision before the canary is the last that the load can own.
-	if plain.Reborn, err = d.readBack(ctx, h.Cluster, readAt{revision: h.Canary.Revision - 1}); err != nil {
+	if plain.Reborn, err = d.readBack(ctx, h.Cluster, readAt{revision: h.Canary.Revision - 1, since: d.events.at(EventOpened)}); err != nil {
 		return verify.Verdict{}, fmt.Errorf("gather evidence: %w", err)
 	}
 	for i, m := range h.Cluster.Members() {

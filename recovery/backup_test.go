@@ -193,7 +193,8 @@ func TestABackupHoldsWhatTheServerShowed(t *testing.T) {
 				t.Errorf("storage version %q, members %v; want 3.7.0 and %v", source.StorageVersion, source.MemberIDs, b.member)
 			}
 			x := Extraction{DigestKey: testDigestKey,
-				History: filepath.Join(t.TempDir(), "history"), Keyspace: filepath.Join(t.TempDir(), "keyspace")}
+				History: filepath.Join(t.TempDir(), "history"), Keyspace: filepath.Join(t.TempDir(), "keyspace"),
+				Leases: filepath.Join(t.TempDir(), "leases"), State: filepath.Join(t.TempDir(), "state")}
 			contents, err := Extract(ctx, worker, source, x)
 			if err != nil {
 				t.Fatal(err)
@@ -224,7 +225,8 @@ func TestExtractRefusesAChangedSourceAndLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	x := Extraction{DigestKey: testDigestKey, History: filepath.Join(dir, "h"), Keyspace: filepath.Join(dir, "k")}
+	x := Extraction{DigestKey: testDigestKey, History: filepath.Join(dir, "h"), Keyspace: filepath.Join(dir, "k"),
+		Leases: filepath.Join(dir, "l"), State: filepath.Join(dir, "s")}
 	touchByte(t, b.db, -1)
 	if _, err := Extract(ctx, worker, source, x); !errors.Is(err, ErrSourceChanged) {
 		t.Errorf("got %v, want ErrSourceChanged", err)

@@ -34,9 +34,19 @@ func (j *job) extract(ctx context.Context, task extractTask) (*Contents, error) 
 		if err != nil {
 			return err
 		}
-		return writeLines(task.Keyspace, &contents.Keys, func(write func(ledger.Pair) error) error {
-			return writeKeyspace(tx, live, digest, write)
+		attached := map[int64][]ledger.Key{}
+		err = writeLines(task.Keyspace, &contents.Keys, func(write func(ledger.Pair) error) error {
+			return writeKeyspace(tx, live, digest, func(p ledger.Pair) error {
+				if p.Lease != 0 {
+					attached[p.Lease] = append(attached[p.Lease], p.Key)
+				}
+				return write(p)
+			})
 		})
+		if err != nil || task.State == "" {
+			return err
+		}
+		return writeState(tx, task, attached, contents)
 	})
 	if err == nil {
 		err = survive(func() error { return j.hashKV(path, task, contents) })
@@ -127,7 +137,7 @@ func bump(be backend.Backend, to int64) {
 }
 
 // writeLines makes a new stream of evidence and counts its values.
-func writeLines[T ledger.Record | ledger.Pair](path string, count *int64, produce func(write func(T) error) error) error {
+func writeLines[T ledger.Record | ledger.Pair | ledger.Lease](path string, count *int64, produce func(write func(T) error) error) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err

@@ -14,9 +14,10 @@ type Extraction struct {
 	// DigestKey keys the digests of values, so that small secrets cannot be guessed from them: a digest is the first 16 bytes
 	// of HMAC-SHA256(DigestKey, value) in hexadecimal. It must not be empty.
 	DigestKey []byte
-	// History becomes a stream of ledger.Record, Keyspace one of ledger.Pair, to be read with ledger.ReadRecords and
-	// ledger.ReadPairs. Neither file may exist.
-	History, Keyspace string
+	// History becomes a stream of ledger.Record, Keyspace one of ledger.Pair, Leases one of ledger.Lease, to be read with
+	// ledger.ReadRecords, ledger.ReadPairs and ledger.ReadLeases; State becomes one ledger.State in JSON. None of the files may
+	// exist. Leases and State may both be empty, and nothing beside keys is then read.
+	History, Keyspace, Leases, State string
 	// BumpedTo is the revision to which a plan bumps the source, see Plan.Revision; 0 for none. It matters for the HashKV alone.
 	BumpedTo int64
 }
@@ -34,18 +35,23 @@ type Contents struct {
 	CompactRevision int64  `json:"compactRevision"`
 	Records         int64  `json:"records"` // lines in History
 	Keys            int64  `json:"keys"`    // lines in Keyspace
+	Leases          int64  `json:"leases"`  // lines in Leases
 }
 
 // Extract writes out what a checked source holds: every record above the compaction point, tombstones included, sorted by
-// revision; and every key at the restore point, sorted bytewise. It works in a worker and on a copy, like Check. The
-// history is streamed; for the keyspace the worker holds every live key, without its value.
+// revision; every key at the restore point, sorted bytewise; and what there is beside keys. It works in a worker and on a
+// copy, like Check. The history is streamed; for the keyspace the worker holds every live key, without its value.
 //
-// A source that changed since Check is an error wrapping ErrSourceChanged. After an error neither file exists.
+// A source that changed since Check is an error wrapping ErrSourceChanged. After an error none of the files exists.
 func Extract(ctx context.Context, w Worker, src Source, x Extraction) (Contents, error) {
 	if len(x.DigestKey) == 0 {
 		return Contents{}, fmt.Errorf("extract %s: no digest key was given", src.Path)
 	}
-	for _, path := range []*string{&x.History, &x.Keyspace} {
+	outputs := []*string{&x.History, &x.Keyspace}
+	if x.Leases != "" || x.State != "" {
+		outputs = append(outputs, &x.Leases, &x.State)
+	}
+	for _, path := range outputs {
 		absolute, err := filepath.Abs(*path)
 		if err != nil {
 			return Contents{}, fmt.Errorf("extract %s: %w", src.Path, err)
@@ -59,7 +65,7 @@ func Extract(ctx context.Context, w Worker, src Source, x Extraction) (Contents,
 	err := w.withCopy(src.Path, func(copyPath string) (err error) {
 		task := extractTask{
 			Source:    copyTask{Kind: src.Kind, Path: src.Path, Copy: copyPath, SHA256: src.SHA256},
-			DigestKey: x.DigestKey, History: x.History, Keyspace: x.Keyspace,
+			DigestKey: x.DigestKey, History: x.History, Keyspace: x.Keyspace, Leases: x.Leases, State: x.State,
 			RestorePoint: src.RestorePoint, Compacted: src.Compacted, BumpedTo: x.BumpedTo,
 		}
 		resp, err = w.run(ctx, "extract "+src.Path, request{Extract: &task})
@@ -73,15 +79,15 @@ func Extract(ctx context.Context, w Worker, src Source, x Extraction) (Contents,
 	}
 	if err != nil {
 		// A worker's death is not blamed on the source here: it passed Check, and this worker also writes.
-		return Contents{}, joinCleanup(fmt.Errorf("extract %s: %w", src.Path, err), removeFiles(x.History, x.Keyspace))
+		return Contents{}, joinCleanup(fmt.Errorf("extract %s: %w", src.Path, err), removeFiles(outputs))
 	}
 	return *resp.Contents, nil
 }
 
-func removeFiles(paths ...string) error {
+func removeFiles(paths []*string) error {
 	var errs []error
 	for _, path := range paths {
-		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(*path); !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}

@@ -41,6 +41,8 @@ type extractTask struct {
 	DigestKey    []byte   `json:"digestKey"`
 	History      string   `json:"history"`
 	Keyspace     string   `json:"keyspace"`
+	Leases       string   `json:"leases"`
+	State        string   `json:"state"`
 	RestorePoint int64    `json:"restorePoint"`
 	Compacted    int64    `json:"compacted"`
 	BumpedTo     int64    `json:"bumpedTo,omitempty"` // 0 for no bump

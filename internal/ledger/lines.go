@@ -6,14 +6,14 @@ import (
 	"io"
 )
 
-// LineWriter writes records or pairs one by one, for whoever is handed them instead of asking for them. It is not safe for
+// LineWriter writes records, pairs or leases one by one, for whoever is handed them instead of asking for them. It is not safe for
 // concurrent use. Errors are sticky, as those of Writer.
-type LineWriter[T Record | Pair] struct {
+type LineWriter[T Record | Pair | Lease] struct {
 	lines lineWriter
 }
 
 // NewLineWriter returns a LineWriter on w.
-func NewLineWriter[T Record | Pair](w io.Writer) *LineWriter[T] {
+func NewLineWriter[T Record | Pair | Lease](w io.Writer) *LineWriter[T] {
 	return &LineWriter[T]{lines: newLineWriter(w)}
 }
 

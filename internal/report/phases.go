@@ -12,7 +12,8 @@ import (
 func (r Report) phaseLines() []string {
 	var lines []string
 	for _, line := range []string{
-		r.startLine(), r.loadLine(), r.disasterLine(), r.recoverLine(), r.rtoLine(), r.proofLine(), r.bumpLine(), r.fenceLine(),
+		r.startLine(), r.loadLine(), r.disasterLine(), r.recoverLine(), r.rtoLine(),
+		r.proofLine(), r.bumpLine(), r.stateLine(), r.fenceLine(),
 	} {
 		if line != "" {
 			lines = append(lines, line)
@@ -153,6 +154,16 @@ func (r Report) bumpLine() string {
 	for _, claim := range r.Verdict.Claims {
 		if claim.Name == "bump" && claim.State != "left out" { // those are shown elsewhere
 			return row("bump", claim.State+": "+claim.Text, "")
+		}
+	}
+	return ""
+}
+
+// stateLine tells of what there is beside keys, if it was compared.
+func (r Report) stateLine() string {
+	for _, claim := range r.Verdict.Claims {
+		if claim.Name == "state" && (claim.State == "proved" || claim.State == "disproved") {
+			return row("state", claim.Text, "")
 		}
 	}
 	return ""

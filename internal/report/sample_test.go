@@ -119,10 +119,11 @@ func intact() verify.Verdict {
 		Findings:     []verify.Finding{},
 		RestorePoint: 10215,
 		Tally:        verify.Tally{Acknowledged: 10214, Unknown: 12, UnknownSeen: 1},
-		Compared:     verify.Compared{Revisions: 10214, Keys: 9000, Members: 3},
+		Compared:     verify.Compared{Revisions: 10214, Keys: 9000, Leases: 81, Members: 3},
 		Claims: []verify.Claim{
 			{Name: "members", State: "proved", Text: "3 members show the source's history, keyspace and HashKV"},
 			{Name: "fence", State: "proved", Text: "the old member stayed alone"},
+			{Name: "state", State: "proved", Text: "3/3 members: 81 leases with 116 keys, auth off, as in the source"},
 		},
 	}
 }
@@ -139,6 +140,7 @@ func lossyDrill() report.Report {
 		Writes: 94, Revisions: 94, Window: 90 * time.Millisecond,
 		Resurrected: 7, ResurrectedKeys: []ledger.Key{"a", "b", "c", "d", "e", "f", "g"},
 	}
+	r.Verdict.Hazards = []verify.Finding{{Kind: verify.Hazard, Outcome: verify.Intact, Text: "the source carries alarm NOSPACE of member 1"}}
 	r.Skipped = []report.Skip{{Ability: "freeze", Reason: "the engine has no freezer cgroup"}}
 	r.Assumed = []string{"the containers have no way out of the engine"}
 	return r

@@ -27,6 +27,9 @@ func (r Report) sideLines() []string {
 			lines = append(lines, row("warning", warning, ""))
 		}
 	}
+	for _, hazard := range r.Verdict.Hazards {
+		lines = append(lines, row("hazard", hazard.Text, ""))
+	}
 	for _, skip := range r.Skipped {
 		lines = append(lines, row("skipped", skip.Ability+": "+skip.Reason, ""))
 	}

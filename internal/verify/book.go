@@ -61,6 +61,9 @@ type grant struct {
 	Lease int64
 	// Earliest is when it can expire at the earliest, the TTL after the call, in nanoseconds since 1970.
 	Earliest int64
+	// Acknowledged is set if it was granted for sure, for TTL seconds.
+	Acknowledged bool
+	TTL          int64
 }
 
 // index sorts the entries of a ledger while they are read.
@@ -159,7 +162,9 @@ func (x *index) file(e ledger.Entry) error {
 	if e.Op == ledger.OpGrant {
 		earliest := e.Call.Add(time.Duration(e.TTLSeconds) * time.Second)
 		x.see(e)
-		return x.grants.Add(grant{Lease: e.Lease, Earliest: earliest.UnixNano()})
+		return x.grants.Add(grant{
+			Lease: e.Lease, Earliest: earliest.UnixNano(), Acknowledged: e.Outcome == ledger.Acknowledged, TTL: e.TTLSeconds,
+		})
 	}
 	if e.Outcome == ledger.Acknowledged {
 		defer x.see(e)

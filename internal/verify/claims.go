@@ -11,7 +11,7 @@ func (j *judge) claims() []Claim {
 	if j.ref != nil && j.ref.bumped() {
 		claims = append(claims, j.bumpClaim())
 	}
-	return append(claims, j.identityClaim(), j.fenceClaim(), j.canaryClaim())
+	return append(claims, j.identityClaim(), j.fenceClaim(), j.stateClaim(), j.canaryClaim())
 }
 
 func (j *judge) outageClaim() Claim {

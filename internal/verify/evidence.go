@@ -28,6 +28,10 @@ type Evidence struct {
 	Identity Identity
 	// Fence tells how the recovered cluster met an old member; nil where the route has none.
 	Fence *Fence
+	// Roster is what the member list of the recovered cluster must be; nil if that was not written down.
+	Roster []ledger.MemberSeat
+	// Disarmed are the alarms that the drill itself disarmed on the recovered cluster, before its members' states were read.
+	Disarmed []ledger.Alarm
 	// Canary is the first write to the recovered cluster.
 	Canary Canary
 	// Demands says what the drill must have exercised to count.
@@ -62,6 +66,10 @@ type Source struct {
 	// History holds every record above the compaction point, tombstones included. Keyspace holds every key at R.
 	History  ledger.Stream[ledger.Record] `json:"-"`
 	Keyspace ledger.Stream[ledger.Pair]   `json:"-"`
+	// State and Leases are what it holds beside keys; State is nil if that was not read. A lease without a TTL stands for one
+	// that is not there although keys are attached to it.
+	State  *ledger.State               `json:"state,omitempty"`
+	Leases ledger.Stream[ledger.Lease] `json:"-"`
 }
 
 // Member is what one member of the recovered cluster shows when it is read by itself.
@@ -82,6 +90,13 @@ type Member struct {
 	// History is what a watch from the compaction point + 1 to R shows; Keyspace what a serializable range at R shows.
 	History  ledger.Stream[ledger.Record] `json:"-"`
 	Keyspace ledger.Stream[ledger.Pair]   `json:"-"`
+	// State and Leases are what the member holds beside keys, as in Source. Age is how long leases may have run on its cluster
+	// when they were read, at most.
+	State  *ledger.State               `json:"state,omitempty"`
+	Leases ledger.Stream[ledger.Lease] `json:"-"`
+	Age    time.Duration               `json:"ageNanoseconds,omitempty"`
+	// Unread says why State is nil.
+	Unread string `json:"unread,omitempty"`
 }
 
 // Gap tells how a member met requests for revisions that a bump took away. That it answers at BumpedTo is the control.

@@ -42,6 +42,9 @@ func Judge(ev Evidence, out Output) (Verdict, error) {
 	}
 	j.checkMembers()
 	j.checkBump()
+	if err := j.checkState(); err != nil {
+		return Verdict{}, fmt.Errorf("judge: %w", err)
+	}
 	j.checkSubstance()
 	return j.verdict(), nil
 }
@@ -77,6 +80,7 @@ type judge struct {
 	lostBy   int64 // when the first lost write returned, in nanoseconds since 1970; 0 if none
 	compared Compared
 	by       explained
+	sides    sideCount
 }
 
 // explained counts the revisions of the reference by what explained them.
@@ -175,9 +179,10 @@ func (j *judge) verdict() Verdict {
 		Loss:         j.loss,
 		Tally:        j.book.tally,
 		Compared:     j.compared,
+		Hazards:      j.notes.hazards,
 		Claims:       j.claims(),
 	}
-	v.Tally.UnknownSeen = j.by.unknown
+	v.Tally.UnknownSeen, v.Compared.Leases = j.by.unknown, j.sides.leases
 	if j.ref != nil {
 		v.RestorePoint = j.ref.revision
 	}

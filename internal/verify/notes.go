@@ -10,6 +10,7 @@ const (
 	claimBump     = "bump"
 	claimIdentity = "identity"
 	claimFence    = "fence"
+	claimState    = "state"
 	claimCanary   = "canary"
 	claimNone     = "" // for demands on the drill as a whole, which leave every claim as it is
 )
@@ -24,6 +25,7 @@ const (
 // notes collects findings and remembers what they mean for each claim.
 type notes struct {
 	findings []Finding
+	hazards  []Finding
 	count    int
 	damage   map[string]int       // by claim
 	doubt    map[string]string    // by claim: the first reason for which it could not be judged
@@ -64,6 +66,11 @@ func (n *notes) doubted(claim string, f Finding, format string, args ...any) {
 		n.doubt[claim] = fmt.Sprintf(format, args...)
 	}
 	n.add(claim, f, format, args)
+}
+
+// hazard notes a danger that the evidence proves and that is no disagreement: the verdict stays as it is.
+func (n *notes) hazard(format string, args ...any) {
+	n.hazards = append(n.hazards, Finding{Kind: Hazard, Outcome: Intact, Text: fmt.Sprintf(format, args...)})
 }
 
 func (n *notes) add(claim string, f Finding, format string, args []any) {

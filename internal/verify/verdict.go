@@ -28,6 +28,7 @@ const (
 	Torn      Kind = "torn"      // part of a transaction
 	Lost      Kind = "lost"      // acknowledged, above R, on a route that must lose nothing
 	Diverged  Kind = "diverged"  // a member shows other data than the source or another member
+	Stray     Kind = "stray"     // a lease, user, role, alarm or listed member that must not be there
 )
 
 // The other kinds: identity, fence, life of the new cluster, and what makes a drill inconclusive.
@@ -44,10 +45,13 @@ const (
 	TooLittle   Kind = "too-little"
 )
 
+// Hazard is the kind of what the evidence proves to be dangerous without any disagreement. It changes no verdict.
+const Hazard Kind = "hazard"
+
 // Finding is one disagreement between what must be and what the evidence shows.
 type Finding struct {
 	Kind    Kind    `json:"kind"`
-	Outcome Outcome `json:"outcome"` // what this finding makes of the verdict: Damaged or Inconclusive
+	Outcome Outcome `json:"outcome"` // what this finding makes of the verdict: Damaged or Inconclusive; Intact for a Hazard
 	// Member is empty if the finding concerns the source or the whole cluster.
 	Member   string     `json:"member,omitempty"`
 	Key      ledger.Key `json:"key,omitempty"`
@@ -69,6 +73,8 @@ type Verdict struct {
 	Loss         Loss      `json:"loss"`
 	Tally        Tally     `json:"tally"`
 	Compared     Compared  `json:"compared"`
+	// Hazards are not among the findings.
+	Hazards []Finding `json:"hazards,omitempty"`
 	// Claims says, one line each, what was proved, disproved, or left out and why.
 	Claims []Claim `json:"claims"`
 }
@@ -97,12 +103,13 @@ type Tally struct {
 type Compared struct {
 	Revisions int64 `json:"revisions"` // of the source, explained by the ledger
 	Keys      int64 `json:"keys"`      // of the source's keyspace
+	Leases    int64 `json:"leases"`    // of the source, or of the first member
 	Members   int   `json:"members"`   // whose history, keyspace and HashKV were held against the source's
 }
 
 // Claim is one line of the proof.
 type Claim struct {
-	Name  string `json:"name"`  // "outage", "prefix", "members", "bump", "identity", "fence", "canary"
+	Name  string `json:"name"`  // "outage", "prefix", "members", "bump", "identity", "fence", "state", "canary"
 	State string `json:"state"` // "proved", "disproved", "assumed" or "left out"
 	Text  string `json:"text"`
 }
