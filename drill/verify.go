@@ -161,9 +161,18 @@ func (d *Drill) demands(p Proof) verify.Demands {
 		fromTheDead = fromTheDead && name != p.Source.Member
 	}
 	return verify.Demands{
-		QuorumLoss: true, UnknownEntries: true,
+		QuorumLoss: true, UnknownEntries: d.loadWasHit(p.Outage),
 		LostWrites: fromTheDead || p.Source.Kind == recovery.SavedSnapshot && d.spec.Backup == Before,
 	}
+}
+
+// loadWasHit tells whether writes went on when the disaster struck. Who stops the load before has none in flight, on purpose.
+func (d *Drill) loadWasHit(outage *Outage) bool {
+	stopped := d.events.at(EventLoadStopped)
+	if d.parent != nil {
+		stopped = d.parent.events.at(EventLoadStopped)
+	}
+	return stopped.IsZero() || !stopped.Before(outage.SignalAt)
 }
 
 func outageEvidence(o *Outage) verify.Outage {

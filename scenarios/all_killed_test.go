@@ -51,7 +51,7 @@ var _ = Describe("all killed", Label("etcd", "disaster:all-killed"), func() {
 	)
 
 	DescribeTable("the database of a dead member restores every write up to its restore point, and costs what was not flushed",
-		Label("via:db"),
+		Label("A3", "issue:etcd#10119", "via:db"),
 		func(ctx SpecContext, size int) {
 			// etcd flushes every 100 ms. A kill that falls right behind a flush costs nothing and would show nothing, so this
 			// cluster flushes only when it is asked to, and then goes on writing.

@@ -16,7 +16,7 @@ import (
 // Every member and every disk is gone: nothing is left but a snapshot that somebody saved in time.
 var _ = Describe("all wiped", Label("etcd", "disaster:all-wiped"), func() {
 	DescribeTable("a snapshot saved before restores every write up to its restore point, and costs those after it",
-		Label("via:snapshot"),
+		Label("A2", "issue:kubernetes#131115", "via:snapshot"),
 		func(ctx SpecContext, size int) {
 			d := rehearse(ctx, drill.Spec{
 				Members: size, Fault: "wipe", Lose: faults.All, Source: recovery.SavedSnapshot, Backup: drill.Before,
@@ -50,7 +50,7 @@ var _ = Describe("all wiped", Label("etcd", "disaster:all-wiped"), func() {
 	)
 
 	It("one member is restored, the others are added to it, and all of them hold every write up to the restore point",
-		Label("via:seed", "size:3"), func(ctx SpecContext) {
+		Label("issue:etcd#6361", "via:seed", "size:3"), func(ctx SpecContext) {
 			d := rehearse(ctx, drill.Spec{
 				Members: 3, Fault: "wipe", Lose: faults.All, Source: recovery.SavedSnapshot, Backup: drill.Before, Route: recovery.RouteSeed,
 			})

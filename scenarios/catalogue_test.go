@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -20,6 +22,11 @@ type catalogue []scenario
 type scenario struct {
 	Name string `json:"name"`
 	Text string `json:"text"`
+	// What follows is for the page of scenarios only.
+	disaster, way, size, file string
+	texts                     []string // from the disaster down to the entry
+	numbers, versions, issues []string
+	slow                      bool
 }
 
 // catalogueOf reads the specs of a preview. A scenario is named after its labels: disaster, way back, size, and
@@ -30,35 +37,47 @@ func catalogueOf(preview Report) catalogue {
 		if spec.LeafNodeType != types.NodeTypeIt {
 			continue // the suite's own setup
 		}
-		var name []string
-		for _, key := range []string{"disaster:", "via:", "size:"} {
-			for _, label := range spec.Labels() {
-				if value, found := strings.CutPrefix(label, key); found {
-					name = append(name, value)
-				}
-			}
-		}
-		if versions := versionsOf(spec); len(versions) > 0 {
-			name = append(name, strings.Join(versions, "-to-"))
-		}
-		texts := append(slices.Clone(spec.ContainerHierarchyTexts), spec.LeafNodeText)
-		all = append(all, scenario{Name: strings.Join(name, "/"), Text: strings.Join(texts[1:], ": ")})
+		all = append(all, scenarioOf(spec))
 	}
 	slices.SortFunc(all, func(a, b scenario) int { return cmp.Compare(a.Name, b.Name) })
 	return all
 }
 
-// versionsOf returns the versions that the labels of a spec name: the one that is lost and, if it is another, the one that is
-// restored on.
-func versionsOf(spec SpecReport) []string {
-	var versions []string
+func scenarioOf(spec SpecReport) scenario {
+	s := scenario{
+		disaster: strings.Join(labelled(spec, "disaster:"), "/"), way: strings.Join(labelled(spec, "via:"), "/"),
+		size: strings.Join(labelled(spec, "size:"), "/"), file: filepath.Base(spec.LeafNodeLocation.FileName),
+		texts:    append(slices.Clone(spec.ContainerHierarchyTexts), spec.LeafNodeText),
+		versions: versionsOf(spec), issues: labelled(spec, "issue:"), slow: slices.Contains(spec.Labels(), "full"),
+	}
 	for _, label := range spec.Labels() {
-		if version, found := strings.CutPrefix(label, "version:"); found {
-			versions = append(versions, version)
+		if number.MatchString(label) {
+			s.numbers = append(s.numbers, label)
 		}
 	}
-	return versions
+	name := []string{s.disaster, s.way, s.size, strings.Join(s.versions, "-to-")}
+	s.Name = strings.Join(slices.DeleteFunc(name, func(part string) bool { return part == "" }), "/")
+	s.Text = strings.Join(s.texts[1:], ": ")
+	return s
 }
+
+// number is how a scenario is known in docs/scenarios.md.
+var number = regexp.MustCompile(`^[ABC]\d+$`)
+
+// labelled returns what stands behind this key in the labels of a spec.
+func labelled(spec SpecReport, key string) []string {
+	var values []string
+	for _, label := range spec.Labels() {
+		if value, found := strings.CutPrefix(label, key); found {
+			values = append(values, value)
+		}
+	}
+	return values
+}
+
+// versionsOf returns the versions that the labels of a spec name: the one that is lost and, if it is another, the one that is
+// restored on.
+func versionsOf(spec SpecReport) []string { return labelled(spec, "version:") }
 
 // versionsToRun returns the versions that the chosen specs of a preview name.
 func versionsToRun(preview Report) []string {
@@ -89,7 +108,11 @@ func (c catalogue) write() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(cataloguePath(), text, 0o644)
+	page, err := c.page()
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.WriteFile(cataloguePath(), text, 0o644), os.WriteFile(pagePath(), []byte(page), 0o644))
 }
 
 // describe declares the specs that hold the stored catalogue against these scenarios.
@@ -97,6 +120,9 @@ func (c catalogue) describe() {
 	It("lists every scenario and no other", func() {
 		stored := must(os.ReadFile(cataloguePath()))
 		Expect(string(stored)).To(Equal(string(must(c.text()))), "renew it: go test ./scenarios -update")
+	})
+	It("is what the page of scenarios shows", func() {
+		Expect(string(must(os.ReadFile(pagePath())))).To(Equal(must(c.page())), "renew it: go test ./scenarios -update")
 	})
 	It("names every scenario differently, after a disaster and a way back", func() {
 		Expect(c).NotTo(BeEmpty())

@@ -18,7 +18,7 @@ import (
 )
 
 // One member lost its disk and somebody restores it alone, from a snapshot, into the cluster that lives.
-var _ = Describe("one member restored into the living cluster", Label("etcd", "B5", "disaster:one-wiped"), func() {
+var _ = Describe("one member restored into the living cluster", Label("etcd", "B5", "issue:etcd#9096", "issue:etcd#20269", "disaster:one-wiped"), func() {
 	It("is refused under the token of that cluster", Label("via:plan-with-the-same-token", "size:3"), func(ctx SpecContext) {
 		_, cluster, _, snapshot := oneWiped(ctx, false)
 		_, err := recovery.NewPlan(snapshot, cluster.Layout(), cluster.Layout().Token)

@@ -15,7 +15,7 @@ import (
 
 // The fewest members that cost the quorum die at once; their disks stay, and the survivors can only be read.
 var _ = Describe("quorum killed", Label("etcd", "disaster:quorum-killed"), func() {
-	DescribeTable("a snapshot saved from a survivor restores every write up to its restore point", Label("via:snapshot"),
+	DescribeTable("a snapshot saved from a survivor restores every write up to its restore point", Label("A7", "issue:etcd#8169", "issue:etcd#11642", "issue:k3s#5693", "via:snapshot"),
 		func(ctx SpecContext, size int) {
 			d := rehearse(ctx, drill.Spec{
 				Members: size, Fault: "kill", Lose: faults.Quorum, Source: recovery.SavedSnapshot, Backup: drill.After,
@@ -81,7 +81,7 @@ var _ = Describe("quorum killed", Label("etcd", "disaster:quorum-killed"), func(
 	)
 
 	It("a survivor that is forced to go on alone keeps the cluster and costs what it did not know, and the dead must not come back",
-		Label("B6", "via:force-new-cluster", "size:3"), func(ctx SpecContext) {
+		Label("B6", "issue:etcd#14009", "issue:k3s#11992", "via:force-new-cluster", "size:3"), func(ctx SpecContext) {
 			d := rehearse(ctx, drill.Spec{Members: 3, Fault: "kill", Lose: faults.Quorum, Route: recovery.RouteForce})
 
 			old := must(d.Start(ctx))

@@ -15,7 +15,7 @@ import (
 
 // The fewest members that cost the quorum die at once and take their disks with them: machines lost for good.
 var _ = Describe("quorum wiped", Label("etcd", "disaster:quorum-wiped"), func() {
-	DescribeTable("a snapshot saved from a survivor restores every write up to its restore point", Label("via:snapshot"),
+	DescribeTable("a snapshot saved from a survivor restores every write up to its restore point", Label("A1", "via:snapshot"),
 		func(ctx SpecContext, size int) {
 			d := rehearse(ctx, drill.Spec{
 				Members: size, Fault: "wipe", Lose: faults.Quorum, Source: recovery.SavedSnapshot, Backup: drill.After,

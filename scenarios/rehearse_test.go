@@ -172,6 +172,11 @@ func clusterIDs(ctx context.Context, cluster *harness.Cluster) []identity.Cluste
 	return ids
 }
 
+// settled returns when every member has applied what the cluster has acknowledged.
+func settled(ctx context.Context, cluster *harness.Cluster) error {
+	return cluster.AwaitReady(ctx, time.Minute)
+}
+
 // flush has every member write to its database what it has applied: etcd does so before it sends a snapshot.
 func flush(ctx context.Context, cluster *harness.Cluster) error {
 	for _, m := range cluster.Members() {
