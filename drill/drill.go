@@ -75,6 +75,7 @@ type Drill struct {
 	run      *harness.Run
 	site     harness.Site
 	security *harness.Security // nil without TLS
+	root     harness.Login     // who authentication knows, if the drill has switched it on
 	prepared harness.Prepared  // the etcd of the cluster that will be lost
 	versions versions
 	events   *events

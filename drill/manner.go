@@ -3,14 +3,18 @@ package drill
 import "github.com/etcd-drill/etcd-drill/harness"
 
 // manner is how the members of the drill are started, before and after.
-func (s Spec) manner() harness.Manner { return harness.Manner{TLS: s.TLS} }
+func (s Spec) manner() harness.Manner { return harness.Manner{TLS: s.TLS || s.Auth} }
 
 // manned says in a title how the members are started; nothing for the plain way.
 func (s Spec) manned() string {
-	if s.TLS {
-		return ", TLS"
+	said := ""
+	if s.manner().TLS {
+		said += ", TLS"
 	}
-	return ""
+	if s.Auth {
+		said += ", authentication on"
+	}
+	return said
 }
 
 // places returns where the drill's members are, as its layouts and plans name them.

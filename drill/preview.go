@@ -121,6 +121,18 @@ func (r runbook) steps() ([]Step, error) {
 			r.spec.Members, onEtcd(r.spec.EtcdVersion), r.spec.Keys, r.spec.ValueBytes),
 		Commands: begin,
 	}}
+	if r.spec.Auth {
+		onFirst, err := r.ctl(r.old.Seats[0].Name)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, Step{
+			Title: "switch authentication on; the common name of client.pem is root, because a login with a password needs the quorum",
+			Commands: []string{
+				onFirst + " user add root --interactive=false < password.txt", onFirst + " user grant-role root root", onFirst + " auth enable",
+			},
+		})
+	}
 	steps = append(steps, middle...)
 	if r.plan.Route.NeedsSource() {
 		steps = append(steps, Step{Title: "check the source", Commands: []string{"etcdutl snapshot status " + previewSource}})
@@ -162,6 +174,10 @@ func (r runbook) disaster() ([]Step, error) {
 	if err != nil {
 		return nil, err
 	}
+	ask, err := r.ctl(from)
+	if err != nil {
+		return nil, err
+	}
 	strike := Step{Title: fmt.Sprintf("%s %s; watch until the quorum is proved lost", r.spec.Fault, victims)}
 	if !r.spec.Lose.CostsQuorum(r.spec.Members) {
 		strike.Title = fmt.Sprintf("%s %s; watch whether the others go on", r.spec.Fault, victims)
@@ -175,7 +191,7 @@ func (r runbook) disaster() ([]Step, error) {
 	}
 	save := Step{
 		Title:    "save a snapshot",
-		Commands: []string{"etcdctl " + strings.Join(harness.CtlFlags(place), " ") + " snapshot save " + previewSource},
+		Commands: []string{ask + " snapshot save " + previewSource},
 	}
 	fetch := Step{
 		Title:    "copy the database of a member that is down",
@@ -193,6 +209,12 @@ func (r runbook) disaster() ([]Step, error) {
 	default:
 		return []Step{strike, save, stop}, nil
 	}
+}
+
+// ctl is the beginning of an etcdctl command that asks this member.
+func (r runbook) ctl(member string) (string, error) {
+	place, err := r.places.Place(member)
+	return "etcdctl " + strings.Join(harness.CtlFlags(place), " "), err
 }
 
 // sourceMember names the member that the source would come from, as far as it can be known before.

@@ -39,6 +39,9 @@ type Spec struct {
 	MarkCompacted bool   `json:"markCompacted,omitempty"`
 	// TLS has members speak TLS to their peers and to clients, under certificates that the drill makes.
 	TLS bool `json:"tls,omitempty"`
+	// Auth switches authentication on and has the drill's clients be root by their certificates, because a login with a
+	// password needs the quorum. It goes with TLS, whether that is set or not.
+	Auth bool `json:"auth,omitempty"`
 }
 
 // Backup says when a snapshot is saved.

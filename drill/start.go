@@ -32,13 +32,18 @@ func (d *Drill) Start(ctx context.Context) (*harness.Cluster, error) {
 	if err := cluster.AwaitReady(ctx, d.opts.ReadyWithin); err != nil {
 		return nil, fmt.Errorf("start cluster: %w", err)
 	}
+	if d.spec.Auth {
+		if err := d.switchAuthOn(ctx, cluster); err != nil {
+			return nil, fmt.Errorf("start cluster: %w", err)
+		}
+	}
 	return cluster, d.events.emit(EventReady, "cluster %s", cluster.ID())
 }
 
 // prepare makes the next generation of nodes and disks on the drill's site.
 func (d *Drill) prepare(ctx context.Context, birth harness.Birth) (*harness.Cluster, error) {
 	birth.Generation, birth.Args = d.nextGeneration(), append(slices.Clone(d.opts.EtcdArgs), birth.Args...)
-	birth.Login = d.opts.Login
+	birth.Login = d.login()
 	birth.Security = d.security
 	birth.Version = cmp.Or(birth.Version, d.prepared.Version)
 	cluster, err := harness.Prepare(ctx, d.site, birth)

@@ -47,14 +47,20 @@ const AnyCluster identity.ClusterID = 0
 // done there.
 var ErrForeignCluster = errors.New("the answer is of another cluster")
 
+// ErrNoLogin marks a login that etcd has refused or not answered. It reads and writes through raft to check a password
+// (server/etcdserver/v3_server.go, Authenticate), and so answers nobody where the quorum is lost.
+var ErrNoLogin = errors.New("no login")
+
 // loginWithin bounds the login, which needs a quorum and has no limit of its own.
 const loginWithin = 3 * time.Second
 
 // Dial returns a client of the one server at this URL that never repeats a request by itself. It does not wait for the
 // connection, unless there is a login. While the server is not there yet it tries again every fraction of a second: gRPC's
 // own pause of a second and more would be measured as the server's.
+//
+// A login that failed is an error wrapping ErrNoLogin.
 func Dial(clientURL string, access Access) (*clientv3.Client, error) {
-	return clientv3.New(clientv3.Config{
+	client, err := clientv3.New(clientv3.Config{
 		Endpoints:       []string{clientURL},
 		MaxUnaryRetries: 1,
 		Username:        access.Login.User,
@@ -67,6 +73,11 @@ func Dial(clientURL string, access Access) (*clientv3.Client, error) {
 			MinConnectTimeout: time.Second,
 		})),
 	})
+	if err != nil && access.Login.Password != "" {
+		return nil, fmt.Errorf("%w as %s: %w; a login with a password needs a quorum, a client certificate of that name does not",
+			ErrNoLogin, access.Login.User, err)
+	}
+	return client, err
 }
 
 // options are those of gRPC for this access.
