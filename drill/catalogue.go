@@ -47,11 +47,7 @@ func Catalogue() Listing {
 			{Name: "stop", Text: "SIGTERM; the backend is flushed"},
 			{Name: faults.NameWipe, Text: "SIGKILL, then the data directory is destroyed"},
 		}},
-		{Title: "routes", Items: []Item{
-			{Name: string(recovery.SavedSnapshot), Text: "restore every member from a snapshot saved from a living member"},
-			{Name: string(recovery.DBCopy), Text: "restore every member from a copy of member/snap/db, hash check skipped"},
-			{Name: "restart", Text: "start the members again; loses nothing and keeps the cluster ID"},
-		}},
+		routes(),
 		{Title: "scenarios"},
 	}}
 	var known []Item
@@ -65,6 +61,15 @@ func Catalogue() Listing {
 		}
 	}
 	return listing
+}
+
+// routes lists the ways back as --route takes them.
+func routes() Group {
+	group := Group{Title: "routes"}
+	for _, route := range recovery.Routes() {
+		group.Items = append(group.Items, Item{Name: string(route), Text: route.Text() + "; loses " + route.Loses()})
+	}
+	return group
 }
 
 const groupRuntimes = "runtimes"
