@@ -79,6 +79,11 @@ func (i Inspection) Sound() bool {
 	return !slices.ContainsFunc(i.Findings, func(f Finding) bool { return f.Weight == Damaged || f.Weight == Poisoned })
 }
 
+// Doubtful tells whether it may have changed while it was inspected, so that nothing can rest on what was found.
+func (i Inspection) Doubtful() bool {
+	return slices.ContainsFunc(i.Findings, func(f Finding) bool { return f.Weight == Doubtful })
+}
+
 // Find returns the finding of this name; false if there is none.
 func (i Inspection) Find(name FindingName) (Finding, bool) {
 	at := slices.IndexFunc(i.Findings, func(f Finding) bool { return f.Name == name })

@@ -52,7 +52,9 @@ type Candidate struct {
 // Refusal says why something is no candidate.
 type Refusal struct {
 	Path string `json:"path"`
-	Why  string `json:"why"`
+	// Finding is what speaks against it; empty where it is only that there is no database.
+	Finding FindingName `json:"finding,omitempty"`
+	Why     string      `json:"why"`
 }
 
 // Rank chooses among the remains of one lost cluster: by the revision that can be proved to be in them, and for equal ones by
@@ -64,8 +66,8 @@ func Rank(inspections []Inspection) (Choice, error) {
 	var choice Choice
 	var usable []Candidate
 	for _, i := range inspections {
-		if reason := unusable(i); reason != "" {
-			choice.Refused = append(choice.Refused, Refusal{Path: i.Path, Why: reason})
+		if refusal, refused := refusalOf(i); refused {
+			choice.Refused = append(choice.Refused, refusal)
 			continue
 		}
 		usable = append(usable, candidateOf(i))
@@ -88,23 +90,19 @@ func Rank(inspections []Inspection) (Choice, error) {
 	return choice, nil
 }
 
-// unusable returns why nothing can be restored from this; empty if it can. A directory on which no member may start can still
+// refusalOf says why nothing can be restored from this; false if it can. A directory on which no member may start can still
 // hold a good database.
-func unusable(i Inspection) string {
+func refusalOf(i Inspection) (Refusal, bool) {
 	for _, f := range i.Findings {
-		switch {
-		case f.Weight == Damaged && f.Name != DamagedLog, f.Weight == Doubtful:
-			return f.Text
-		case slices.Contains([]FindingName{
-			FailedRestore, CutRestore, UnfinishedRestore, ForeignDatabase, UnfinishedSave,
-		}, f.Name) && f.Weight == Poisoned:
-			return f.Text
+		half := slices.Contains([]FindingName{FailedRestore, CutRestore, UnfinishedRestore, ForeignDatabase, UnfinishedSave}, f.Name)
+		if f.Weight == Damaged && f.Name != DamagedLog || f.Weight == Doubtful || f.Weight == Poisoned && half {
+			return Refusal{Path: i.Path, Finding: f.Name, Why: f.Text}, true
 		}
 	}
 	if i.Database == nil || i.Database.Content == nil {
-		return "there is no database that can be read"
+		return Refusal{Path: i.Path, Why: "there is no database that can be read"}, true
 	}
-	return ""
+	return Refusal{}, false
 }
 
 func candidateOf(i Inspection) Candidate {
@@ -244,7 +242,11 @@ func (c *Choice) explain() {
 				"a restart of a quorum on its logs does, and --force-new-cluster on this member may", one.Database, one.Beyond, reach)
 		}
 	}
-	say("restore every member from %s and from nothing else: etcd does not notice members whose databases differ", best.Database)
+	how := ""
+	if best.Kind == DBCopy {
+		how = ", with --skip-hash-check,"
+	}
+	say("restore every member from %s%s and from nothing else: etcd does not notice members whose databases differ", best.Database, how)
 }
 
 func revisions(n int64) string {

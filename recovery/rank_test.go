@@ -116,7 +116,7 @@ func TestTheBestSourceIsChosen(t *testing.T) {
 				t.Errorf("order %q losing %d, refused %q", order, loses, refused)
 			}
 			text := strings.Join(choice.Because, "\n")
-			for _, say := range append(c.says, "restore every member from "+choice.Best.Database+" and from nothing else") {
+			for _, say := range append(c.says, "restore every member from "+choice.Best.Database, "and from nothing else") {
 				if !strings.Contains(text, say) {
 					t.Errorf("it does not say %q:\n%s", say, text)
 				}

@@ -55,6 +55,8 @@ func exitCode(ctx context.Context, err error) int {
 		return exitUsage
 	case recovery.ProvedBad(err): // before the verdict: such a drill was not judged, which counts as inconclusive
 		return exitDamaged
+	case errors.Is(err, errUnsound):
+		return exitDamaged
 	case errors.As(err, &verdict) && verdict.outcome == verify.Damaged:
 		return exitDamaged
 	}

@@ -75,7 +75,7 @@ Exit codes: 0 intact; 1 damaged, or the source was proved bad; 2 inconclusive, o
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(fmt.Errorf("%w; see %s --help", err, cmd.CommandPath()))
 	})
-	root.AddCommand(newRun(), newCompare(), newPlan(), newVerify(), newList(), newClean(), newDoctor(), newVersion(), newWorker(), newProbe())
+	root.AddCommand(newRun(), newCompare(), newPlan(), newVerify(), newInspect(), newList(), newClean(), newDoctor(), newVersion(), newWorker(), newProbe())
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
 		completion.Args = noCommand // cobra's own shows its help for an unknown shell, as if all were well
