@@ -40,6 +40,8 @@ const askVia = 5 * time.Second
 type Addition struct {
 	Seat Seat
 	Via  string // the member that is asked
+	// Learner adds a member without a vote. It answers serializable reads only, until it is promoted.
+	Learner bool
 	// Generation keeps the new member's node and disk apart from those of members before it that had the same name.
 	Generation int
 	// Within bounds the wait for leave: etcd refuses to add a member until every voter has been connected for 5 s
@@ -47,7 +49,7 @@ type Addition struct {
 	Within time.Duration
 }
 
-// Add tells the living cluster of a new voting member, and prepares that member with an empty disk; it is not started. The
+// Add tells the living cluster of a new member, and prepares that member with an empty disk; it is not started. The
 // returned cluster is this one with the new member; the value itself stays as it is. The member's ID is the one that etcd
 // drew from its URL and the time.
 func (c *Cluster) Add(ctx context.Context, a Addition) (*Cluster, error) {
@@ -81,7 +83,11 @@ func (c *Cluster) register(ctx context.Context, a Addition) (id identity.MemberI
 		func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, askVia)
 			defer cancel()
-			response, err := probe.Client().MemberAdd(ctx, []string{a.Seat.PeerURL})
+			add := probe.Client().MemberAdd
+			if a.Learner {
+				add = probe.Client().MemberAddAsLearner
+			}
+			response, err := add(ctx, []string{a.Seat.PeerURL})
 			switch {
 			case err == nil:
 				id = identity.MemberID(response.Member.ID)
@@ -92,6 +98,29 @@ func (c *Cluster) register(ctx context.Context, a Addition) (id identity.MemberI
 			return await.Hopeless(err) // also a timeout: the member may have been added, and would be twice
 		})
 	return id, err
+}
+
+// Promote gives a learner its vote, as soon as the cluster finds that it has caught up, within the time given.
+func (c *Cluster) Promote(ctx context.Context, via, name string, within time.Duration) error {
+	m, err := c.Member(name)
+	if err != nil {
+		return fmt.Errorf("promote %s: %w", name, err)
+	}
+	probe, err := c.probe(ctx, via)
+	if err != nil {
+		return fmt.Errorf("promote %s: %w", name, err)
+	}
+	defer probe.Close()
+	return await.Until(ctx, await.Condition{Name: "the promotion of " + name, Every: 200 * time.Millisecond, Within: within},
+		func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, askVia)
+			defer cancel()
+			_, err := probe.Client().MemberPromote(ctx, uint64(m.id))
+			if err == nil || errors.Is(err, rpctypes.ErrUnhealthy) || errors.Is(err, rpctypes.ErrMemberLearnerNotReady) {
+				return err
+			}
+			return await.Hopeless(err)
+		})
 }
 
 // Remove tells the living cluster, through one of its members, that the member of this name is gone for good. The returned
