@@ -56,7 +56,7 @@ func newOutage(f Fault, scene Scene, members []*harness.Member) *Outage {
 func (o *Outage) LostQuorum() bool { return o.Proof.Lost }
 
 // Destroyed tells whether the victims' data is gone.
-func (o *Outage) Destroyed() bool { return o.Fault == NameWipe }
+func (o *Outage) Destroyed() bool { return o.Fault == NameWipe || o.Fault == NameUnlink }
 
 // Heal undoes the fault on every victim and returns when every member of the cluster answers linearizable reads again. It
 // is idempotent, safe for concurrent use, and goes on after the context was cancelled, for a minute at most. It fails with

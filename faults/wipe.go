@@ -10,7 +10,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/harness"
 )
 
-// NameWipe is the name of the fault that destroys data.
+// NameWipe is the name of the fault that kills and destroys data.
 const NameWipe = "wipe"
 
 // Wipe kills the victims and destroys their data directories: machines lost for good.

@@ -130,6 +130,13 @@ type Disk interface {
 	Erase(ctx context.Context) error
 }
 
+// Unlinker is what a Disk can be beside: one whose data directory can be deleted under the process that works in it, as a
+// person does who is on the wrong machine.
+type Unlinker interface {
+	// Unlink removes every file of the data directory, while a node runs on it or not. A process keeps those that it has open.
+	Unlink(ctx context.Context) error
+}
+
 // Endpoint holds the addresses at which this machine reaches a node, as URLs.
 type Endpoint struct {
 	Client string

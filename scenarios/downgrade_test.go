@@ -18,7 +18,7 @@ import (
 // looks at nothing, and pays later.
 var _ = Describe("an older version", Label("etcd", "B8", "disaster:back-on-an-older-version", "full"), func() {
 	DescribeTable("a snapshot saved while a downgrade is enabled starts on both versions, and the downgrade goes on",
-		Label("via:downgraded-snapshot", "size:1"),
+		Label("issue:k8s-snap#2795", "via:downgraded-snapshot", "size:1"),
 		func(ctx SpecContext, cancelled bool, storage string) {
 			l := loseAll(ctx, recovery.SavedSnapshot, func(ctx context.Context, old *harness.Cluster) {
 				Expect(downgrade(ctx, old, clientv3.DowngradeEnable)).To(Succeed())

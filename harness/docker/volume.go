@@ -16,6 +16,7 @@ import (
 
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/folder"
+	"github.com/etcd-drill/etcd-drill/internal/await"
 )
 
 // volumes makes disks that are volumes of the engine. Nothing of this machine needs to be visible there.
@@ -171,6 +172,17 @@ func (d *volume) Erase(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Unlink replaces the data directory by an empty one under whoever works in it: the engine does not ask who runs.
+func (d *volume) Unlink(ctx context.Context) error {
+	gone := await.Condition{Name: "deletion of its data", Within: unlinkWithin} // a file can be made meanwhile
+	if err := await.Until(ctx, gone, d.erase); err != nil {
+		return fmt.Errorf("unlink disk %s: %w", d.name, err)
+	}
+	return nil
+}
+
+const unlinkWithin = 30 * time.Second
 
 // erase needs no shell: the engine can be told to replace a directory by a file and the file by a directory, which removes
 // everything below (Docker API, PutContainerArchive, noOverwriteDirNonDir). The outcome is checked.

@@ -12,6 +12,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
+
+	"github.com/etcd-drill/etcd-drill/internal/await"
 )
 
 // DataName is the name of the data directory on every disk.
@@ -156,6 +159,19 @@ func (d *Disk) CopyTo(ctx context.Context, to *Disk) error {
 func (d *Disk) Erase(context.Context) error {
 	if err := os.RemoveAll(d.Data()); err != nil {
 		return fmt.Errorf("erase disk %s: %w", d.name, err)
+	}
+	return nil
+}
+
+// unlinkWithin bounds the deletion of a directory in which somebody goes on making files.
+const unlinkWithin = 10 * time.Second
+
+// Unlink destroys the data directory under whoever works in it. A file that was made in the meantime is removed, too.
+func (d *Disk) Unlink(ctx context.Context) error {
+	gone := await.Condition{Name: "deletion of " + d.Data(), Every: time.Millisecond, Within: unlinkWithin}
+	err := await.Until(ctx, gone, func(context.Context) error { return os.RemoveAll(d.Data()) })
+	if err != nil {
+		return fmt.Errorf("unlink disk %s: %w", d.name, err)
 	}
 	return nil
 }

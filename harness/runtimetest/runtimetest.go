@@ -41,6 +41,7 @@ func (s Suite) Run(t *testing.T) {
 		"disk":      disk,
 		"adopt":     adopt,
 		"symlink":   symlink,
+		"unlink":    unlink,
 		"takeover":  takeover,
 		"files":     files,
 		"close":     closes,
