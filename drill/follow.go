@@ -99,10 +99,10 @@ func (w *walk) restore(ctx context.Context) (err error) {
 		return err
 	}
 	w.reborn.Restored = w.restored
-	cluster, err := w.drill.prepare(ctx, harness.Birth{
-		Layout: w.restored.Plan.Layout, Dirs: w.restored.Dirs(), Version: w.drill.restoredVersion(w.restored.Plan),
-	})
-	w.reborn.Cluster = cluster
+	if err := recovery.Vet(ctx, w.drill.opts.Worker, w.restored); err != nil {
+		return err
+	}
+	w.reborn.Cluster, err = w.drill.prepareRestored(ctx, w.restored)
 	return err
 }
 

@@ -55,10 +55,18 @@ func (d *Drill) Rebuild(ctx context.Context, plan recovery.Plan) (recovery.Resto
 // Boot starts the new cluster on the restored directories, on the old peer URLs, and returns when it has taken a write that
 // every member shows. An error that wraps ErrNotReborn says at which step it stayed dead; once its processes ran, what there
 // is of the cluster is returned beside it and can be verified.
+//
+// It starts nothing on directories that recovery.Vet refuses.
 func (d *Drill) Boot(ctx context.Context, restored recovery.Restored) (*Reborn, error) {
-	cluster, err := d.prepare(ctx, harness.Birth{
-		Layout: restored.Plan.Layout, Dirs: restored.Dirs(), Version: d.restoredVersion(restored.Plan),
-	})
+	if err := recovery.Vet(ctx, d.opts.Worker, restored); err != nil {
+		return nil, fmt.Errorf("boot restored cluster: %w", err)
+	}
+	return d.BootUnvetted(ctx, restored)
+}
+
+// BootUnvetted is Boot without its guard, for those who must see what it guards against.
+func (d *Drill) BootUnvetted(ctx context.Context, restored recovery.Restored) (*Reborn, error) {
+	cluster, err := d.prepareRestored(ctx, restored)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +82,13 @@ func (d *Drill) Boot(ctx context.Context, restored recovery.Restored) (*Reborn, 
 		err = fmt.Errorf("boot restored cluster: %w: %w", ErrNotReborn, err)
 	}
 	return reborn, err
+}
+
+// prepareRestored makes nodes that will run on the restored directories.
+func (d *Drill) prepareRestored(ctx context.Context, restored recovery.Restored) (*harness.Cluster, error) {
+	return d.prepare(ctx, harness.Birth{
+		Layout: restored.Plan.Layout, Dirs: restored.Dirs(), Version: d.restoredVersion(restored.Plan),
+	})
 }
 
 // awaken takes a cluster from running processes to a write that all members show, and marks every step.

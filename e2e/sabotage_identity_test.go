@@ -60,8 +60,9 @@ var _ = Describe("one member restored from another source than the others", Labe
 		Expect(other.Members[at].SHA256).NotTo(Equal(restored.Members[at].SHA256))
 		restored.Members[at] = other.Members[at]
 
-		var err error
-		s.proof.Reborn, err = s.Boot(ctx, restored)
+		_, err := s.Boot(ctx, restored)
+		Expect(err).To(MatchError(recovery.ErrMixedSources), "what follows is why")
+		s.proof.Reborn, err = s.BootUnvetted(ctx, restored)
 		Expect(err).To(MatchError(drill.ErrNotReborn))
 		Expect(err).To(MatchError(ContainSubstring("does not show etcd-drill/canary/" + s.RunID())))
 

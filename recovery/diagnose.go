@@ -130,7 +130,7 @@ func (d *diagnosis) withoutLog() {
 	if db.Content != nil {
 		c = *db.Content
 	}
-	if sound && c.ConsistentIndex == 0 && c.Records == 0 {
+	if db.Content != nil && c.ConsistentIndex == 0 && c.Records == 0 {
 		return // a member that was killed before it made its log
 	}
 	f := Finding{Weight: Poisoned, Boots: sound, Do: startOver}

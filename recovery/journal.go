@@ -25,20 +25,26 @@ func (j *job) readLog(ctx context.Context, task logTask) (*Log, error) {
 	if err := copySegments(ctx, task.Dir, task.Copy); err != nil {
 		return nil, err
 	}
-	dir := task.Copy
+	scan := &logScan{log: Log{Dir: task.Dir}, applied: task.Applied}
+	err := scan.read(ctx, task.Copy)
+	return scan.result(), err
+}
+
+// read reads the segments of a folder.
+func (s *logScan) read(ctx context.Context, dir string) error {
 	names, err := segmentsIn(dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	scan := &logScan{log: Log{Dir: task.Dir, Segments: len(names)}, applied: task.Applied}
-	err = survive(func() error { return scan.run(ctx, dir, names) })
+	s.log.Segments = len(names)
+	err = survive(func() error { return s.run(ctx, dir, names) })
 	if errors.Is(err, errPanicked) { // the helpers of package wal panic where a record cannot be decoded
-		err = scan.bad("a record cannot be decoded", err)
+		err = s.bad("a record cannot be decoded", err)
 	}
-	if err == nil && len(names) > 0 && !scan.metadata {
-		err = scan.bad("it does not say whose it is", nil)
+	if err == nil && len(names) > 0 && !s.metadata {
+		err = s.bad("it does not say whose it is", nil)
 	}
-	return scan.result(), err
+	return err
 }
 
 // bad says what is wrong with the log.

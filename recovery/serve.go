@@ -68,6 +68,9 @@ func (j *job) do(ctx context.Context, req request) (response, error) {
 	case req.ReadLog != nil:
 		log, err := j.readLog(ctx, *req.ReadLog)
 		return response{Log: log}, err
+	case req.Vet != nil:
+		vetted, err := j.vet(ctx, *req.Vet)
+		return response{Vetted: vetted}, err
 	default:
 		return response{}, fmt.Errorf("serve: the request holds no task")
 	}

@@ -18,6 +18,7 @@ type request struct {
 	Restore *restoreTask `json:"restore,omitempty"`
 	Survey  *surveyTask  `json:"survey,omitempty"`
 	ReadLog *logTask     `json:"readLog,omitempty"`
+	Vet     *vetTask     `json:"vet,omitempty"`
 }
 
 // copyTask names a source and the private copy that the worker makes of it. The folder of the copy is the parent's, which
@@ -72,6 +73,11 @@ type logTask struct {
 	Applied uint64 `json:"applied"`
 }
 
+// vetTask names data directories to look at in place.
+type vetTask struct {
+	Dirs []string `json:"dirs"`
+}
+
 // response is what a worker says at its end: one JSON value on its standard output. A worker that dies says nothing.
 type response struct {
 	Source   *Source      `json:"source,omitempty"`
@@ -79,6 +85,7 @@ type response struct {
 	Restored *rebuilt     `json:"restored,omitempty"`
 	Database *Database    `json:"database,omitempty"` // may stand beside a failure, and then lacks its content
 	Log      *Log         `json:"log,omitempty"`      // likewise
+	Vetted   []Inspection `json:"vetted,omitempty"`   // in the order of the directories
 	Failure  *taskFailure `json:"failure,omitempty"`
 	// PeakRSSBytes is the most memory that the worker ever had resident, mapped file pages included; 0 where the operating
 	// system does not say.
