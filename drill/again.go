@@ -17,7 +17,8 @@ type Judgement struct {
 	Before verify.Outcome
 }
 
-// JudgeAgain judges the drill in this folder anew and returns its report with the new verdict. It changes nothing.
+// JudgeAgain judges the drill in this folder anew and returns its report with the new verdict, held against the goals that the
+// drill had. It changes nothing.
 func JudgeAgain(path string) (Judgement, error) {
 	f := folder(path)
 	verdict, err := f.judge(nil)
@@ -30,6 +31,7 @@ func JudgeAgain(path string) (Judgement, error) {
 	}
 	again.Before = again.Report.Verdict.Outcome
 	again.Report.Verdict, again.Report.Folder = verdict, path
+	again.Report = again.Report.HoldAgain()
 	return again, nil
 }
 

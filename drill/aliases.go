@@ -20,6 +20,8 @@ type (
 	FindingKind = verify.Kind
 	// Claim is one line of the proof.
 	Claim = verify.Claim
+	// Goals are what is demanded of a recovery.
+	Goals = report.Goals
 	// Report is what Rehearse tells about a drill.
 	Report = report.Report
 )

@@ -50,6 +50,8 @@ type Options struct {
 	Watch func(live func() string)
 	// Chosen says in a few words why it is this runtime; empty if somebody asked for it. For the report only.
 	Chosen string
+	// Goals are what is demanded of the recovery; the report tells of each whether it was met. They change nothing that is done.
+	Goals Goals
 	// Tool is the version of the program, Number and Of the drill's place among those of one call; for the report only.
 	Tool       string
 	Number, Of int
@@ -110,6 +112,9 @@ var ErrNoEtcd = errors.New("no etcd to run")
 func Open(ctx context.Context, spec Spec, opts Options) (d *Drill, err error) {
 	if err := spec.Check(); err != nil {
 		return nil, err
+	}
+	if err := opts.Goals.Check(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	if opts.ReadyWithin == 0 {
 		opts.ReadyWithin = 90 * time.Second

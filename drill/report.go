@@ -13,8 +13,12 @@ import (
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
 
-// report tells what the drill has come to, as far as it got.
+// report tells what the drill has come to, as far as it got, held against its goals.
 func (d *Drill) report(r rehearsal, failure error) report.Report {
+	return d.describe(r, failure).Hold(d.opts.Goals)
+}
+
+func (d *Drill) describe(r rehearsal, failure error) report.Report {
 	p := r.proof
 	out := report.Report{
 		SchemaVersion: report.SchemaVersion, ToolVersion: d.opts.Tool, Seed: d.spec.Seed,

@@ -83,7 +83,7 @@ func (c *compareCommand) run(cmd *cobra.Command, _ []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, runtime.Close()) }()
-	compared, err := c.compare(cmd.Context(), rig{runtime, console, keep})
+	compared, err := c.compare(cmd.Context(), rig{runtime: runtime, console: console, keep: keep})
 	if compared.SchemaVersion == 0 {
 		return err // it did not even begin
 	}
@@ -131,7 +131,7 @@ func optionsOf(rig rig) (drill.Options, error) {
 	return drill.Options{
 		Runtime: rig.runtime, Chosen: rig.runtime.Why, Worker: worker,
 		Etcdutl:  release.Tools{CacheDir: cache, Progress: rig.console.progress}.Etcdutl,
-		StateDir: state, RunID: harness.NewRunID(), Keep: rig.keep,
+		StateDir: state, RunID: harness.NewRunID(), Keep: rig.keep, Goals: rig.goals,
 		Notify: rig.console.event, Watch: rig.console.watch, Tool: toolVersion(),
 	}, nil
 }

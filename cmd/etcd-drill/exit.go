@@ -10,6 +10,7 @@ import (
 
 	"github.com/etcd-drill/etcd-drill/drill"
 	"github.com/etcd-drill/etcd-drill/harness/host"
+	"github.com/etcd-drill/etcd-drill/internal/report"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
@@ -17,7 +18,7 @@ import (
 // The exit codes; they are part of the interface.
 const (
 	exitIntact      = 0
-	exitDamaged     = 1
+	exitDamaged     = 1 // or a target missed
 	exitCannotRun   = 2
 	exitUsage       = 64 // EX_USAGE of sysexits.h
 	exitInterrupted = 130
@@ -43,8 +44,27 @@ func verdictOf(outcome verify.Outcome) error {
 	return verdictError{outcome}
 }
 
+// resultError carries a result to the exit code; it was printed as a report already.
+type resultError struct{ result report.Result }
+
+func (r resultError) Error() string { return string(r.result) }
+
+// resultOf returns nil for drills that passed.
+func resultOf(result report.Result) error {
+	if result == report.Passed {
+		return nil
+	}
+	return resultError{result}
+}
+
+// saidAlready tells whether all that the error says was printed as a report.
+func saidAlready(err error) bool {
+	return errors.As(err, new(verdictError)) || errors.As(err, new(resultError))
+}
+
 func exitCode(ctx context.Context, err error) int {
 	var verdict verdictError
+	var result resultError
 	switch {
 	case errors.Is(context.Cause(ctx), errInterrupted):
 		return exitInterrupted
@@ -56,6 +76,8 @@ func exitCode(ctx context.Context, err error) int {
 	case recovery.ProvedBad(err): // before the verdict: such a drill was not judged, which counts as inconclusive
 		return exitDamaged
 	case errors.Is(err, errUnsound):
+		return exitDamaged
+	case errors.As(err, &result) && result.result == report.Failed:
 		return exitDamaged
 	case errors.As(err, &verdict) && verdict.outcome == verify.Damaged:
 		return exitDamaged

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/etcd-drill/etcd-drill/drill"
+	"github.com/etcd-drill/etcd-drill/internal/report"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
@@ -22,6 +23,9 @@ func TestErrorsBecomeTheDocumentedExitCodes(t *testing.T) {
 		"nothing wrong":        {nil, exitIntact},
 		"damaged":              {verdictOf(verify.Damaged), exitDamaged},
 		"inconclusive":         {verdictOf(verify.Inconclusive), exitCannotRun},
+		"target missed":        {resultOf(report.Failed), exitDamaged},
+		"target not measured":  {resultOf(report.Unproved), exitCannotRun},
+		"targets met":          {resultOf(report.Passed), exitIntact},
 		"hash does not match":  {source(recovery.ErrBadHash), exitDamaged},
 		"structure is damaged": {source(recovery.ErrBadStructure), exitDamaged},
 		"truncated":            {source(recovery.ErrTruncated), exitDamaged},

@@ -39,7 +39,7 @@ func run(args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	code := exitCode(ctx, err)
-	if err != nil && !errors.As(err, new(verdictError)) {
+	if err != nil && !saidAlready(err) {
 		fmt.Fprintln(os.Stderr, "etcd-drill:", err)
 	}
 	return code
@@ -60,8 +60,8 @@ func newRoot() *cobra.Command {
 		Long: `etcd-drill starts an etcd cluster, loads it while writing down every acknowledged write, destroys more members than
 the quorum can spare, recovers as etcd's recovery page says, and proves by evidence what the restored cluster holds.
 
-Exit codes: 0 intact; 1 damaged, or the source was proved bad; 2 inconclusive, or it could not run; 64 wrong usage;
-130 interrupted, after cleaning up.`,
+Exit codes: 0 intact and inside the targets; 1 damaged, or the source was proved bad, or a target missed; 2 inconclusive, or it
+could not run, or a target was not measured; 64 wrong usage; 130 interrupted, after cleaning up.`,
 		Example: `  etcd-drill run                                            the main job: two drills
   etcd-drill run --members 5 --lose 3 --fault wipe --source snapshot --backup before
   etcd-drill plan --source db --lose all

@@ -23,6 +23,7 @@ type runCommand struct {
 	specFlags
 	hostFlags
 	output
+	goalFlags
 	out     string
 	keep    string
 	timeout time.Duration
@@ -40,6 +41,7 @@ saved from the survivor, then all members killed and recovered from a copy of a 
 		Example: `  etcd-drill run
   etcd-drill run --members 5 --lose 3 --fault wipe --source snapshot --backup before --seed 7
   etcd-drill run --source db --lose all -w json
+  etcd-drill run --lose all --source db --rto 60s --max-lost 1000
   etcd-drill run --runtime process --binary /usr/bin/etcd`,
 		Args:    noArgs,
 		PreRunE: r.check,
@@ -49,6 +51,7 @@ saved from the survivor, then all members killed and recovered from a copy of a 
 	flags.SortFlags = false
 	r.specFlags.add(flags)
 	r.hostFlags.addProgram(flags)
+	r.goalFlags.add(flags)
 	flags.StringVar(&r.out, "out", "", "drill folder, must be empty (default: .drill/RUN)")
 	flags.StringVar(&r.keep, "keep", string(drill.KeepFailed), "keep data directories of which drills: failed, all or none")
 	flags.DurationVar(&r.timeout, "timeout", 15*time.Minute, "give up a drill after this long")
@@ -63,6 +66,10 @@ func (r *runCommand) run(cmd *cobra.Command, _ []string) (err error) {
 		return err
 	}
 	r.version = specs[0].EtcdVersion // an image or a program that was named must hold it
+	goals, err := r.goals(cmd.Flags())
+	if err != nil {
+		return err
+	}
 	keep, err := keepOf(r.keep)
 	if err != nil {
 		return err
@@ -74,10 +81,10 @@ func (r *runCommand) run(cmd *cobra.Command, _ []string) (err error) {
 	defer console.close()
 	runtime, err := r.hostFlags.open(cmd.Context(), console.progress)
 	if err != nil {
-		return errors.Join(err, r.showNotBegun(specs, err))
+		return errors.Join(err, r.showNotBegun(specs, goals, err))
 	}
 	defer func() { err = errors.Join(err, runtime.Close()) }()
-	reports, err := r.rehearseAll(cmd.Context(), specs, rig{runtime, console, keep})
+	reports, err := r.rehearseAll(cmd.Context(), specs, rig{runtime, console, keep, goals})
 	if len(reports) == 0 {
 		return err // none did even begin
 	}
@@ -102,13 +109,13 @@ func requireEmpty(out string) error {
 }
 
 // showNotBegun writes the one document that a reader of -w json waits for, when no drill could begin.
-func (r *runCommand) showNotBegun(specs []drill.Spec, reason error) error {
+func (r *runCommand) showNotBegun(specs []drill.Spec, goals drill.Goals, reason error) error {
 	if !r.json() {
 		return nil
 	}
 	var reports []report.Report
 	for i, spec := range specs {
-		at := drill.Options{Tool: toolVersion(), Number: i + 1, Of: len(specs)}
+		at := drill.Options{Tool: toolVersion(), Number: i + 1, Of: len(specs), Goals: goals}
 		reports = append(reports, drill.NotBegun(spec, at, reason))
 	}
 	return report.WriteSummaryJSON(os.Stdout, report.NewSummary(reports, 0, report.Left{Names: []string{}}))
@@ -143,6 +150,7 @@ type rig struct {
 	runtime host.Chosen
 	console *console
 	keep    drill.Keep
+	goals   drill.Goals
 }
 
 func (r *runCommand) rehearse(ctx context.Context, spec drill.Spec, at place, rig rig) (report.Report, error) {
@@ -184,7 +192,7 @@ func (r *runCommand) show(ctx context.Context, one report.Report, console *conso
 	return report.WriteText(os.Stdout, one, report.Style{Color: colored(os.Stdout)})
 }
 
-// finish writes what stands below all drills, and turns the worst verdict into an error for the exit code.
+// finish writes what stands below all drills, and turns the worst result into an error for the exit code.
 func (r *runCommand) finish(summary report.Summary) error {
 	var err error
 	if r.json() {
@@ -192,7 +200,7 @@ func (r *runCommand) finish(summary report.Summary) error {
 	} else {
 		err = report.WriteSummary(os.Stdout, summary)
 	}
-	return errors.Join(err, verdictOf(summary.Outcome()))
+	return errors.Join(err, resultOf(summary.Result()))
 }
 
 // lookForLeft asks the runtime what of these drills is still there.

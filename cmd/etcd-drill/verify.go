@@ -17,7 +17,7 @@ func newVerify() *cobra.Command {
 		Use:   "verify DIR",
 		Short: "Judge a stored drill again, offline",
 		Long: `Verify reads the evidence in a drill folder and judges it anew. It needs no engine and changes nothing. The exit code is
-that of the new verdict; where it differs from the stored one, that is said.`,
+that of the new verdict, held against the drill's targets; where it differs from the stored one, that is said.`,
 		Example: `  etcd-drill verify .drill/7f3c2a91
   etcd-drill verify .drill/7f3c2a91 -w json`,
 		Args:    oneArg,
@@ -33,7 +33,7 @@ that of the new verdict; where it differs from the stored one, that is said.`,
 				err = report.WriteText(os.Stdout, again.Report, report.Style{Color: colored(os.Stdout)})
 			}
 			fmt.Fprintln(os.Stderr, again.Agreement())
-			return errors.Join(err, verdictOf(again.Report.Verdict.Outcome))
+			return errors.Join(err, resultOf(again.Report.Result()))
 		},
 	}
 	out.add(cmd.Flags())

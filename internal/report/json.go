@@ -43,12 +43,13 @@ func Read(r io.Reader) (Report, error) {
 }
 
 // Validate tells whether the report can be true: that it is of this schema version, that its verdict is one that exists
-// and agrees with its findings, and that the parts of the recovery are in order and add up. It joins all contradictions.
+// and agrees with its findings, that the parts of the recovery are in order and add up, and that the targets agree with the
+// figures. It joins all contradictions.
 func (r Report) Validate() error {
 	if r.SchemaVersion != SchemaVersion {
 		return fmt.Errorf("validate report: %w %d, this program reads %d", ErrSchema, r.SchemaVersion, SchemaVersion)
 	}
-	err := errors.Join(r.validateVerdict(), r.RTO.validate())
+	err := errors.Join(r.validateVerdict(), r.RTO.validate(), r.validateTargets())
 	if err != nil {
 		return fmt.Errorf("validate report: %w", err)
 	}

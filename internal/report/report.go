@@ -40,6 +40,8 @@ type Report struct {
 	Plan   *Plan          `json:"plan,omitempty"`
 	Outage *verify.Outage `json:"outage,omitempty"`
 	Fence  *verify.Fence  `json:"fence,omitempty"`
+	// Targets are what was demanded of the recovery, each with what became of it; empty if nothing was.
+	Targets []Target `json:"targets,omitempty"`
 	// Verdict is the judge's. If Failure is set it is inconclusive or empty.
 	Verdict verify.Verdict `json:"verdict"`
 	// Failure is the error that ended the drill before it could be judged; empty if there was none.

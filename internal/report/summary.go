@@ -41,6 +41,17 @@ func (s Summary) Count(outcome verify.Outcome) int {
 	return n
 }
 
+// missing counts the drills that missed a target.
+func (s Summary) missing() int {
+	n := 0
+	for _, drill := range s.Drills {
+		if len(drill.missed()) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // Outcome is the worst of all drills: damaged, then inconclusive, then intact. No drill at all is inconclusive.
 func (s Summary) Outcome() verify.Outcome {
 	switch {
@@ -60,6 +71,9 @@ func WriteSummary(w io.Writer, s Summary) error {
 		if n := s.Count(outcome); n > 0 {
 			text += fmt.Sprintf(", %d %s", n, outcome)
 		}
+	}
+	if n := s.missing(); n > 0 {
+		text += fmt.Sprintf(", %d with a target missed", n)
 	}
 	text += " in " + seconds(s.Elapsed) + "; " + s.Left.text() + ". Others: etcd-drill run --help"
 	return writeLines(w, []string{printable(text)})

@@ -52,6 +52,9 @@ func WriteText(w io.Writer, r Report, s Style) error {
 	lines := []string{printable(fmt.Sprintf("drill %d/%d %s", r.Number, r.Of, r.Title))}
 	lines = append(lines, r.phaseLines()...)
 	lines = append(lines, r.sideLines()...)
+	if targets := r.targetLine(); targets != "" {
+		lines = append(lines, targets)
+	}
 	lines = append(lines, r.verdictLine(s))
 	lines = append(lines, r.findingLines()...)
 	return writeLines(w, lines)

@@ -50,6 +50,9 @@ func (r Report) verdictLine(s Style) string {
 	if r.Failure != "" {
 		parts = append(parts, strings.ReplaceAll(r.Failure, "\n", " | ")) // joined errors, and log lines of a member
 	}
+	if missed := r.missed(); len(missed) > 0 {
+		parts = append(parts, "target missed: "+strings.Join(missed, ", "))
+	}
 	if n := r.Verdict.FindingCount; n > 0 {
 		parts = append(parts, count(int64(n), "finding"))
 	}
@@ -58,13 +61,13 @@ func (r Report) verdictLine(s Style) string {
 	if !s.Color {
 		return line
 	}
-	return strings.Replace(line, word, paint(word, r.outcome()), 1)
+	return strings.Replace(line, word, paint(word, r.Result()), 1)
 }
 
-// lossText stands beside every verdict. The loss is not known where no source was held against the ledger.
+// lossText stands beside every verdict.
 func (r Report) lossText() string {
 	loss := r.Verdict.Loss
-	if r.Verdict.Outcome == "" || (r.Verdict.Compared.Revisions == 0 && loss.Writes == 0) {
+	if r.lossUnknown() != "" {
 		return "loss not known"
 	}
 	if loss.Writes == 0 {
@@ -126,13 +129,13 @@ func resurrectedText(n int64, loss verify.Loss) string {
 	return text
 }
 
-// paint sets a verdict's word in its color, by the SGR sequences of ECMA-48.
-func paint(word string, outcome verify.Outcome) string {
+// paint sets a verdict's word in the color of the result, by the SGR sequences of ECMA-48.
+func paint(word string, result Result) string {
 	var color int
-	switch outcome {
-	case verify.Intact:
+	switch result {
+	case Passed:
 		color = 32 // green
-	case verify.Damaged:
+	case Failed:
 		color = 31 // red
 	default:
 		color = 33 // yellow
