@@ -3,7 +3,12 @@ package drill
 import "github.com/etcd-drill/etcd-drill/harness"
 
 // manner is how the members of the drill are started, before and after.
-func (s Spec) manner() harness.Manner { return harness.Manner{TLS: s.TLS || s.Auth} }
+func (s Spec) manner() harness.Manner {
+	return harness.Manner{TLS: s.TLS || s.Auth, SeparateWAL: s.SeparateWAL}
+}
+
+// restoredWAL is where a runbook keeps the log of a restored member, if it lies apart.
+func restoredWAL(member string) string { return harness.Place{DataDir: restoredDir(member)}.WALDir() }
 
 // manned says in a title how the members are started; nothing for the plain way.
 func (s Spec) manned() string {
@@ -13,6 +18,9 @@ func (s Spec) manned() string {
 	}
 	if s.Auth {
 		said += ", authentication on"
+	}
+	if s.SeparateWAL {
+		said += ", separate WAL"
 	}
 	return said
 }

@@ -32,6 +32,9 @@ func restoreOptions(spec Spec, places harness.Placer, version string) ([]recover
 	if spec.BumpRevision > 0 {
 		opts = append(opts, recovery.WithBump(spec.BumpRevision), recovery.WithMarkCompacted())
 	}
+	if spec.SeparateWAL {
+		opts = append(opts, recovery.WithSeparateWAL(restoredWAL))
+	}
 	if spec.RestoreMembers == 0 {
 		return opts, nil
 	}

@@ -42,6 +42,8 @@ type Spec struct {
 	// Auth switches authentication on and has the drill's clients be root by their certificates, because a login with a
 	// password needs the quorum. It goes with TLS, whether that is set or not.
 	Auth bool `json:"auth,omitempty"`
+	// SeparateWAL has every member keep its write-ahead log apart from its data.
+	SeparateWAL bool `json:"separateWAL,omitempty"`
 }
 
 // Backup says when a snapshot is saved.

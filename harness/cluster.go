@@ -51,13 +51,17 @@ type Birth struct {
 // manner is how the members differ from those of etcd's recovery page.
 func (b Birth) manner() Manner { return Manner{TLS: b.Security != nil, SeparateWAL: b.SeparateWAL} }
 
-// Prepare makes the nodes and disks of a cluster and starts nothing.
+// Prepare makes the nodes and disks of a cluster and starts nothing. A prepared directory whose log its member would not find
+// is an error wrapping ErrNoLog, and none of them is touched.
 func Prepare(ctx context.Context, site Site, birth Birth) (*Cluster, error) {
 	id := birth.Layout.ClusterID()
 	if birth.Kept != nil {
 		id = birth.Kept.Cluster
 	}
 	err := birth.checkScheme()
+	if err == nil {
+		err = birth.checkLogs(site)
+	}
 	if err == nil {
 		birth.access, err = birth.Security.access(Access{Cluster: id, Login: birth.Login})
 	}

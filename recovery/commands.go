@@ -32,6 +32,9 @@ func (p Plan) restoreCommands() []string {
 			"--initial-advertise-peer-urls", member.PeerURL,
 			"--data-dir", member.DataDir,
 		}
+		if member.WALDir != "" {
+			words = append(words, "--wal-dir", member.WALDir)
+		}
 		if p.SkipHashCheck {
 			words = append(words, "--skip-hash-check")
 		}

@@ -99,6 +99,9 @@ func startServerWith(t *testing.T, dir string, seat harness.Seat, initial string
 	client := testURL(t, "http://"+freeAddress(t))
 	config.ListenClientUrls, config.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
 	config.InitialCluster = initial
+	if apart := filepath.Join(dir, harness.WALName); exists(apart) {
+		config.WalDir = apart
+	}
 	change(config)
 	etcd, err := embed.StartEtcd(config)
 	if err != nil {
@@ -111,6 +114,11 @@ func startServerWith(t *testing.T, dir string, seat harness.Seat, initial string
 		t.Fatal(err)
 	}
 	return server
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func (s *testServer) awaitReady(t *testing.T, ctx context.Context) {

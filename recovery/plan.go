@@ -53,11 +53,14 @@ type Plan struct {
 
 // MemberPlan is one member's part of a Plan.
 type MemberPlan struct {
-	Name           string            `json:"name"`
-	PeerURL        string            `json:"peerURL"`
-	InitialCluster string            `json:"initialCluster"`
-	DataDir        string            `json:"dataDir"` // for Commands only; Restore has its own place
-	MemberID       identity.MemberID `json:"memberID"`
+	Name           string `json:"name"`
+	PeerURL        string `json:"peerURL"`
+	InitialCluster string `json:"initialCluster"`
+	DataDir        string `json:"dataDir"` // for Commands only; Restore has its own place
+	// WALDir is where Commands keeps a write-ahead log that lies apart from the data; empty for its place in the data directory.
+	// Restore keeps it in harness.WALName of the data directory that it makes.
+	WALDir   string            `json:"walDir,omitempty"`
+	MemberID identity.MemberID `json:"memberID"`
 }
 
 // PlanOption changes what NewPlan makes.
@@ -66,6 +69,7 @@ type PlanOption func(*planOptions)
 type planOptions struct {
 	seats    []harness.Seat
 	dataDir  func(member string) string
+	walDir   func(member string) string // nil for no separate log
 	skipHash bool
 	places   harness.Placer
 	version  string
@@ -82,6 +86,12 @@ func WithSeats(seats ...harness.Seat) PlanOption {
 // WithDataDir decides which data directories Commands names; NAME.etcd, etcdutl's own default, without it.
 func WithDataDir(dataDir func(member string) string) PlanOption {
 	return func(o *planOptions) { o.dataDir = dataDir }
+}
+
+// WithSeparateWAL has every member keep its write-ahead log apart from its data, and decides which directories Commands names.
+// Members must be started so as well, see harness.Birth: etcd begins a new log where it finds none.
+func WithSeparateWAL(walDir func(member string) string) PlanOption {
+	return func(o *planOptions) { o.walDir = walDir }
 }
 
 // WithoutHashCheck leaves the hash of a SavedSnapshot unverified, as a person does who has nothing better than a damaged one.
@@ -103,6 +113,13 @@ func planOptionsOf(old harness.Layout, opts []PlanOption) planOptions {
 		opt(&options)
 	}
 	return options
+}
+
+func (o planOptions) walDirOf(member string) string {
+	if o.walDir == nil {
+		return ""
+	}
+	return o.walDir(member)
 }
 
 // WithVersion says which version of etcd the members will run, for example "3.6.16". A plan for one that does not start on the
@@ -142,7 +159,7 @@ func NewPlan(src Source, old harness.Layout, token identity.Token, opts ...PlanO
 	for _, seat := range layout.Seats {
 		plan.Members = append(plan.Members, MemberPlan{
 			Name: seat.Name, PeerURL: seat.PeerURL, InitialCluster: layout.InitialCluster(),
-			DataDir: options.dataDir(seat.Name), MemberID: layout.MemberID(seat),
+			DataDir: options.dataDir(seat.Name), WALDir: options.walDirOf(seat.Name), MemberID: layout.MemberID(seat),
 		})
 	}
 	return plan, nil

@@ -77,7 +77,10 @@ func TestAPlanPredictsWhatTheLayoutSays(t *testing.T) {
 	}
 	for i, member := range plan.Members {
 		seat := old.Seats[i]
-		wantMember := MemberPlan{seat.Name, seat.PeerURL, old.InitialCluster(), "/var/" + seat.Name, want.MemberID(seat)}
+		wantMember := MemberPlan{
+			Name: seat.Name, PeerURL: seat.PeerURL, InitialCluster: old.InitialCluster(), DataDir: "/var/" + seat.Name,
+			MemberID: want.MemberID(seat),
+		}
 		if member != wantMember {
 			t.Errorf("got %+v, want %+v", member, wantMember)
 		}

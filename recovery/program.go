@@ -50,6 +50,9 @@ func (t tool) restore(ctx context.Context, source string, task restoreTask) (pea
 		"--initial-advertise-peer-urls=" + task.PeerURL,
 		"--data-dir=" + task.DataDir,
 	}
+	if task.WALDir != "" {
+		args = append(args, "--wal-dir="+task.WALDir)
+	}
 	if task.Source.SkipHashCheck {
 		args = append(args, "--skip-hash-check")
 	}

@@ -37,13 +37,16 @@ func (j *job) restore(ctx context.Context, task restoreTask) (*rebuilt, error) {
 		return nil, fmt.Errorf("etcdutl %s: %w", made.Etcdutl, err)
 	}
 	made.Restore = time.Since(start)
+	if err := j.verifyApart(task); err != nil {
+		return nil, fmt.Errorf("verify what etcdutl %s made: %w", made.Etcdutl, err)
+	}
 	if err := syncTree(task.DataDir); err != nil {
 		return nil, err
 	}
 	if err := readStart(filepath.Join(task.DataDir, dbFile), made); err != nil {
 		return nil, err
 	}
-	return made, j.readIdentity(task.DataDir, made)
+	return made, j.readIdentity(task.logDir(), made)
 }
 
 func (j *job) restoreByLibrary(source *privateCopy, task restoreTask, made *rebuilt) error {
@@ -53,7 +56,7 @@ func (j *job) restoreByLibrary(source *privateCopy, task restoreTask, made *rebu
 		return snapshot.NewV3(j.lg).Restore(snapshot.RestoreConfig{
 			SnapshotPath: source.path, Name: task.Name, OutputDataDir: task.DataDir,
 			PeerURLs: []string{task.PeerURL}, InitialCluster: task.InitialCluster,
-			InitialClusterToken: string(task.Token), SkipHashCheck: task.Source.SkipHashCheck,
+			InitialClusterToken: string(task.Token), SkipHashCheck: task.Source.SkipHashCheck, OutputWALDir: task.WALDir,
 			RevisionBump: task.BumpRevision, MarkCompacted: task.BumpRevision > 0, // one is ignored without the other
 		})
 	})
@@ -97,8 +100,7 @@ func syncTree(root string) error {
 }
 
 // readIdentity reads from the new log who the member will be. A server takes its IDs from there and from nowhere else.
-func (j *job) readIdentity(dataDir string, made *rebuilt) error {
-	dir := filepath.Join(dataDir, "member", "wal")
+func (j *job) readIdentity(dir string, made *rebuilt) error {
 	log, err := wal.OpenForRead(j.lg, dir, &walpb.Snapshot{})
 	if err != nil {
 		return fmt.Errorf("open restored log: %w", err)

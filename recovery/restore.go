@@ -34,6 +34,8 @@ type Restored struct {
 type RestoredMember struct {
 	Name string `json:"name"`
 	Dir  string `json:"dir"` // the data directory, ready for harness.Disk.Adopt
+	// WALDir is where the write-ahead log lies if it was kept apart, in Dir; empty for its usual place.
+	WALDir string `json:"walDir,omitempty"`
 	// SHA256 is the digest of the private copy that the member was restored from.
 	SHA256 string `json:"sha256"`
 	// Prepare is the time that the worker took for its own copy and digest of the source, which a person would not make;
@@ -96,8 +98,9 @@ func (r *restoreRun) do(ctx context.Context) (restored Restored, err error) {
 	restored = Restored{Plan: r.plan, Etcdutl: r.parts[0].made.Etcdutl}
 	for i, part := range r.parts {
 		member := r.plan.Members[i]
+		dir := filepath.Join(r.scratch, member.Name)
 		restored.Members = append(restored.Members, RestoredMember{
-			Name: member.Name, Dir: filepath.Join(r.scratch, member.Name), SHA256: part.made.SHA256,
+			Name: member.Name, Dir: dir, WALDir: member.walIn(dir), SHA256: part.made.SHA256,
 			Prepare: part.made.Prepare, Took: part.made.Restore, PeakRSSBytes: part.peakRSS,
 		})
 	}
@@ -144,13 +147,14 @@ func (r *restoreRun) buildMember(ctx context.Context, i int) error {
 		return err
 	}
 	part.staging = staging
+	dataDir := filepath.Join(staging, "data")
 	resp, err := r.worker.run(ctx, "restore "+member.Name, request{Restore: &restoreTask{
 		Source: copyTask{
 			Kind: r.plan.Source.Kind, Path: r.plan.Source.Path, Copy: filepath.Join(staging, "source"),
 			SHA256: r.plan.Source.SHA256, SkipHashCheck: r.plan.SkipHashCheck,
 		},
 		Name: member.Name, PeerURL: member.PeerURL, InitialCluster: member.InitialCluster,
-		Token: r.plan.Layout.Token, DataDir: filepath.Join(staging, "data"), Etcdutl: r.worker.Etcdutl,
+		Token: r.plan.Layout.Token, DataDir: dataDir, WALDir: member.walIn(dataDir), Etcdutl: r.worker.Etcdutl,
 		BumpRevision: r.plan.BumpRevision,
 	}})
 	if err != nil {

@@ -28,7 +28,7 @@ func Vet(ctx context.Context, w Worker, r Restored) error {
 	}
 	task := vetTask{}
 	for _, member := range r.Members {
-		task.Dirs = append(task.Dirs, member.Dir)
+		task.Dirs = append(task.Dirs, vetDir{Dir: member.Dir, WALDir: member.WALDir})
 	}
 	resp, err := w.run(ctx, "vet restored members", request{Vet: &task})
 	if err == nil {
@@ -77,7 +77,7 @@ func (p Plan) judgeVetted(name string, found Inspection) error {
 func (j *job) vet(ctx context.Context, task vetTask) ([]Inspection, error) {
 	var all []Inspection
 	for _, dir := range task.Dirs {
-		found, err := j.glance(ctx, dir)
+		found, err := j.glance(ctx, dir.Dir, dir.WALDir)
 		if err != nil {
 			return nil, err
 		}
@@ -87,8 +87,8 @@ func (j *job) vet(ctx context.Context, task vetTask) ([]Inspection, error) {
 }
 
 // glance is a brief Inspect of a directory that is this program's own: in place, and without a look at any record.
-func (j *job) glance(ctx context.Context, dir string) (Inspection, error) {
-	at, err := locate(dir, "")
+func (j *job) glance(ctx context.Context, dir, walDir string) (Inspection, error) {
+	at, err := locate(dir, walDir)
 	if err != nil {
 		return Inspection{}, err
 	}

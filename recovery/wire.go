@@ -56,6 +56,7 @@ type restoreTask struct {
 	InitialCluster string         `json:"initialCluster"`
 	Token          identity.Token `json:"token"`
 	DataDir        string         `json:"dataDir"`
+	WALDir         string         `json:"walDir,omitempty"`  // of a log that lies apart; empty for its place in DataDir
 	Etcdutl        string         `json:"etcdutl,omitempty"` // see Worker
 	BumpRevision   uint64         `json:"bumpRevision,omitempty"`
 }
@@ -75,7 +76,12 @@ type logTask struct {
 
 // vetTask names data directories to look at in place.
 type vetTask struct {
-	Dirs []string `json:"dirs"`
+	Dirs []vetDir `json:"dirs"`
+}
+
+type vetDir struct {
+	Dir    string `json:"dir"`
+	WALDir string `json:"walDir,omitempty"` // of a log that lies apart
 }
 
 // response is what a worker says at its end: one JSON value on its standard output. A worker that dies says nothing.

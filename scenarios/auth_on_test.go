@@ -22,7 +22,7 @@ import (
 
 // Authentication is on and the quorum is gone: etcd checks a password through raft, so that nobody can log in to save what is
 // left.
-var _ = Describe("quorum killed, authentication on", Label("etcd", "B3", "disaster:quorum-killed-auth"), func() {
+var _ = Describe("quorum killed, authentication on", Label("etcd", "B3", "issue:etcd#9554", "issue:etcd#7165", "disaster:quorum-killed-auth"), func() {
 	DescribeTable("a password saves nothing, what needs no login does, and users, roles and the switch are those of before",
 		func(ctx SpecContext, source recovery.Kind) {
 			d := rehearse(ctx, drill.Spec{

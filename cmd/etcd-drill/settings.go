@@ -121,6 +121,7 @@ func (s *specFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.spec.MarkCompacted, "mark-compacted", false, "take what lies below a bumped revision for compacted; needs --bump-revision")
 	flags.BoolVar(&s.spec.TLS, "tls", false, "members speak TLS to peers and clients, under certificates made for the run")
 	flags.BoolVar(&s.spec.Auth, "auth", false, "switch authentication on; goes with --tls, and the drill is root by its certificate")
+	flags.BoolVar(&s.spec.SeparateWAL, "separate-wal", false, "members keep their write-ahead log apart from their data")
 	flags.IntVar(&s.spec.Keys, "keys", s.spec.Keys, "writes to acknowledge before the disaster")
 	flags.IntVar(&s.spec.ValueBytes, "value-size", s.spec.ValueBytes, "bytes of a value")
 	flags.IntVar(&s.spec.Workers, "workers", s.spec.Workers, "concurrent writers")

@@ -1,0 +1,128 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/harness/identity"
+	"github.com/etcd-drill/etcd-drill/harness/release"
+)
+
+func apart(member string) string { return "/wal/" + member }
+
+// restoreApart restores a cluster of this size whose members keep their logs apart.
+func restoreApart(t *testing.T, ctx context.Context, worker Worker, snapshot string, size int) Restored {
+	t.Helper()
+	source, err := Check(ctx, worker, SavedSnapshot, snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := NewPlan(source, testLayout(t, size), identity.FreshToken(), WithSeparateWAL(apart))
+	if err != nil {
+		t.Fatal(err)
+	}
+	scratch := t.TempDir()
+	restored, err := Restore(ctx, worker, plan, scratch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(scratch); err != nil || len(entries) != size {
+		t.Errorf("scratch holds %v, %v", entries, err)
+	}
+	return restored
+}
+
+func TestARestoredMemberKeepsItsLogApart(t *testing.T) {
+	ctx := testContext(t)
+	b := makeBackups(t, ctx, 50)
+	for name, program := range map[string]string{"library": "", "program": etcdutl(t, ctx, release.Default).Etcdutl} {
+		t.Run(name, func(t *testing.T) {
+			worker := testWorker(t, "serve")
+			worker.Etcdutl, worker.Env = program, append(worker.Env, "ETCD_VERIFY=all") // as whoever calls may have set it
+			restored := restoreApart(t, ctx, worker, b.snapshot, 1)
+			dir := restored.Dirs()["m1"]
+			logs, err := filepath.Glob(filepath.Join(dir, harness.WALName, "*.wal"))
+			if err != nil || len(logs) == 0 || exists(filepath.Join(dir, "member", "wal")) {
+				t.Errorf("logs apart: %v, %v; with the data: %t", logs, err, exists(filepath.Join(dir, "member", "wal")))
+			}
+			if err := Vet(ctx, worker, restored); err != nil {
+				t.Error(err)
+			}
+			unknowing := restored
+			unknowing.Members = []RestoredMember{restored.Members[0]}
+			unknowing.Members[0].WALDir = ""
+			if err := Vet(ctx, worker, unknowing); !errors.Is(err, ErrHalfRestored) {
+				t.Errorf("where nobody says that the log lies apart: %v", err)
+			}
+			boot(t, ctx, restored.Plan, restored.Dirs(), func(client *clientv3.Client) {
+				if view := lookAt(t, ctx, client); view.hash.Hash != b.live.hash.Hash {
+					t.Errorf("HashKV is %d; the old cluster had %d", view.hash.Hash, b.live.hash.Hash)
+				}
+			})
+		})
+	}
+}
+
+// A restore would fail where etcd's own verification is on and nothing is wrong, which is why the worker has one of its own.
+func TestEtcdsVerificationDoesNotFindALogThatLiesApart(t *testing.T) {
+	ctx := testContext(t)
+	b := makeBackups(t, ctx, 5)
+	t.Setenv("ETCD_VERIFY", "all")
+	layout, dir := testLayout(t, 1), filepath.Join(t.TempDir(), "data")
+	task := restoreTask{
+		Source: copyTask{Kind: SavedSnapshot, Path: b.snapshot, Copy: filepath.Join(t.TempDir(), "copy")},
+		Name:   "m1", PeerURL: layout.Seats[0].PeerURL, InitialCluster: layout.InitialCluster(), Token: "t",
+		DataDir: dir, WALDir: filepath.Join(dir, harness.WALName),
+	}
+	source, err := copySource(ctx, task.Source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := &job{lg: newLogger(t.Output()), stderr: t.Output()}
+	err = j.restoreByLibrary(source, task, &rebuilt{})
+	if err == nil || !strings.Contains(err.Error(), filepath.Join("member", "wal")) {
+		t.Errorf("got %v", err)
+	}
+	if err := j.verifyApart(task); err != nil {
+		t.Errorf("what was made is refused: %v", err)
+	}
+}
+
+func TestALogOfAnotherRestoreIsRefused(t *testing.T) {
+	ctx := testContext(t)
+	b := makeBackups(t, ctx, 5)
+	worker := testWorker(t, "serve")
+	one, three := restoreApart(t, ctx, worker, b.snapshot, 1).Dirs()["m1"], restoreApart(t, ctx, worker, b.snapshot, 3).Dirs()["m1"]
+	j := &job{lg: newLogger(t.Output()), stderr: t.Output()}
+	for _, c := range []struct {
+		data, log string
+		fits      bool
+	}{{one, one, true}, {three, three, true}, {one, three, false}, {three, one, false}} {
+		err := j.verifyApart(restoreTask{DataDir: c.data, WALDir: filepath.Join(c.log, harness.WALName)})
+		if (err == nil) != c.fits {
+			t.Errorf("data %s with log %s: %v", c.data, c.log, err)
+		}
+		if left, err := filepath.Glob(filepath.Join(filepath.Dir(c.data), "verify-*")); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v, %v", left, err)
+		}
+	}
+}
+
+func TestCommandsNameASeparateLog(t *testing.T) {
+	plan, err := NewPlan(goodSource(SavedSnapshot, "/backup/etcd.db"), oldLayout(), "fresh", WithSeparateWAL(apart))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, line := range plan.Commands() {
+		if want := "--wal-dir /wal/" + plan.Members[i].Name; !strings.HasSuffix(line, want) {
+			t.Errorf("%s does not end with %s", line, want)
+		}
+	}
+}
