@@ -31,6 +31,11 @@ func (d *Drill) Rescue(ctx context.Context, outage *Outage) (recovery.Source, er
 	return d.save(ctx, best)
 }
 
+// BackupFrom saves a snapshot from this member, which may be a learner, and checks it.
+func (d *Drill) BackupFrom(ctx context.Context, m *harness.Member) (recovery.Source, error) {
+	return d.save(ctx, m)
+}
+
 func (d *Drill) save(ctx context.Context, m *harness.Member) (recovery.Source, error) {
 	if err := d.events.emit(EventSaving, "snapshot from %s", m.Name()); err != nil {
 		return recovery.Source{}, err

@@ -35,12 +35,14 @@ const (
 	EventStarted        EventName = "started"       // the new cluster's processes run
 	EventElected        EventName = "elected"       // a member of the new cluster knows a leader
 	EventRead           EventName = "first-read"    // first linearizable read
+	EventDisarmed       EventName = "disarmed"      // alarms that the source carried were ended on the new cluster
 	EventWritten        EventName = "first-write"   // first acknowledged write
 	EventAgreed         EventName = "agreed"        // every member shows that write
 	EventFencing        EventName = "fencing"       // the old member is being started beside the new cluster
 	EventFenced         EventName = "fenced"        // the observation of the fence ended
 	EventReadBack       EventName = "read-back"     // every member's history and keyspace were read
 	EventJudged         EventName = "judged"        // the verdict is written
+	EventJoined         EventName = "joined"        // a learner joined a living cluster, or was promoted
 	EventReplaced       EventName = "replaced"      // the lost members were replaced in the living cluster
 	EventHealed         EventName = "healed"        // an outage was undone without a restore
 	EventClosed         EventName = "closed"        // nothing of the drill is left outside its folder

@@ -156,7 +156,7 @@ func (w *walk) await(ctx context.Context, at int) error {
 	}
 	goesOn := at+1 == len(w.plan.Steps) || w.plan.Steps[at+1].Do != recovery.DoStop
 	if goesOn && !w.reborn.Canary.Acknowledged && w.plan.Route != recovery.RouteReplace {
-		if w.reborn.Canary, err = w.drill.firstWrite(ctx, w.reborn.Cluster); err != nil {
+		if w.reborn.Canary, err = w.drill.firstWrite(ctx, w.reborn.Cluster, nil); err != nil {
 			return err
 		}
 	}

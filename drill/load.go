@@ -50,8 +50,9 @@ func (d *Drill) StartLoad(ctx context.Context, cluster *harness.Cluster, profile
 	}
 	writer := ledger.NewWriter(file)
 	running, err := load.Start(ctx, load.Options{
-		Targets: targets, Access: cluster.Access(), Profile: profile, Keys: d.spec.Keys, ValueBytes: d.spec.ValueBytes, Workers: d.spec.Workers,
-		Seed: d.spec.Seed, DigestKey: d.opts.DigestKey, Ledger: writer, DrainGrace: drainGrace,
+		Targets: targets, Access: cluster.Access(), Profile: profile, Keys: d.spec.Keys, ValueBytes: d.spec.ValueBytes,
+		Workers: d.spec.Workers, LeaseTTL: d.spec.LeaseTTL, Seed: d.spec.Seed,
+		DigestKey: d.opts.DigestKey, Ledger: writer, DrainGrace: drainGrace,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start load: %w", err), file.Close())

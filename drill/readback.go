@@ -18,8 +18,8 @@ import (
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
 
-// readAt says at which revision members are read back, above which compaction point, and how old their leases can be. Where the revision was bumped,
-// source is the one that it was bumped from; 0 elsewhere.
+// readAt says at which revision members are read back, above which compaction point, and how old their leases can be. Where
+// the revision was bumped, source is the one that it was bumped from; 0 elsewhere.
 type readAt struct {
 	revision, compacted, source int64
 	since                       time.Time // when leases may have begun to run, at the earliest

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/internal/await"
 	"github.com/etcd-drill/etcd-drill/internal/ledger"
@@ -29,12 +31,12 @@ type Reborn struct {
 }
 
 // Restore follows the plan: it restores every member's directory and boots the new cluster on them.
-func (d *Drill) Restore(ctx context.Context, plan recovery.Plan) (*Reborn, error) {
+func (d *Drill) Restore(ctx context.Context, plan recovery.Plan, opts ...BootOption) (*Reborn, error) {
 	restored, err := d.Rebuild(ctx, plan)
 	if err != nil {
 		return nil, err
 	}
-	return d.Boot(ctx, restored)
+	return d.Boot(ctx, restored, opts...)
 }
 
 // Rebuild restores every member's directory, and starts nothing. A plan that leads back to a cluster of this drill is
@@ -57,16 +59,20 @@ func (d *Drill) Rebuild(ctx context.Context, plan recovery.Plan) (recovery.Resto
 // is of the cluster is returned beside it and can be verified.
 //
 // It starts nothing on directories that recovery.Vet refuses.
-func (d *Drill) Boot(ctx context.Context, restored recovery.Restored) (*Reborn, error) {
+func (d *Drill) Boot(ctx context.Context, restored recovery.Restored, opts ...BootOption) (*Reborn, error) {
 	if err := recovery.Vet(ctx, d.opts.Worker, restored); err != nil {
 		return nil, fmt.Errorf("boot restored cluster: %w", err)
 	}
-	return d.BootUnvetted(ctx, restored)
+	return d.BootUnvetted(ctx, restored, opts...)
 }
 
 // BootUnvetted is Boot without its guard, for those who must see what it guards against.
-func (d *Drill) BootUnvetted(ctx context.Context, restored recovery.Restored) (*Reborn, error) {
-	cluster, err := d.prepareRestored(ctx, restored)
+func (d *Drill) BootUnvetted(ctx context.Context, restored recovery.Restored, opts ...BootOption) (*Reborn, error) {
+	var options bootOptions
+	for _, opt := range opts {
+		opt(&options)
+	}
+	cluster, err := d.prepareRestored(ctx, restored, options.args...)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +83,12 @@ func (d *Drill) BootUnvetted(ctx context.Context, restored recovery.Restored) (*
 		return nil, err
 	}
 	reborn := &Reborn{Cluster: cluster, Restored: restored}
-	reborn.Canary, err = d.awaken(ctx, cluster)
+	reborn.Canary, err = d.awaken(ctx, cluster, func(ctx context.Context) error {
+		if options.beforeWrite == nil {
+			return nil
+		}
+		return options.beforeWrite(ctx, reborn)
+	})
 	if err != nil && ctx.Err() == nil {
 		err = fmt.Errorf("boot restored cluster: %w: %w", ErrNotReborn, err)
 	}
@@ -85,15 +96,16 @@ func (d *Drill) BootUnvetted(ctx context.Context, restored recovery.Restored) (*
 }
 
 // prepareRestored makes nodes that will run on the restored directories.
-func (d *Drill) prepareRestored(ctx context.Context, restored recovery.Restored) (*harness.Cluster, error) {
+func (d *Drill) prepareRestored(ctx context.Context, restored recovery.Restored, args ...string) (*harness.Cluster, error) {
 	return d.prepare(ctx, harness.Birth{
-		Layout: restored.Plan.Layout, Dirs: restored.Dirs(), Version: d.restoredVersion(restored.Plan),
+		Layout: restored.Plan.Layout, Dirs: restored.Dirs(), Version: d.restoredVersion(restored.Plan), Args: args,
 	})
 }
 
-// awaken takes a cluster from running processes to a write that all members show, and marks every step.
-func (d *Drill) awaken(ctx context.Context, cluster *harness.Cluster) (verify.Canary, error) {
-	canary, err := d.firstWrite(ctx, cluster)
+// awaken takes a cluster from running processes to a write that all members show, and marks every step. before is called
+// when the cluster answers and nothing was written yet; nil for nothing.
+func (d *Drill) awaken(ctx context.Context, cluster *harness.Cluster, before func(context.Context) error) (verify.Canary, error) {
+	canary, err := d.firstWrite(ctx, cluster, before)
 	if err != nil {
 		return canary, err
 	}
@@ -101,7 +113,7 @@ func (d *Drill) awaken(ctx context.Context, cluster *harness.Cluster) (verify.Ca
 }
 
 // firstWrite takes a cluster from running processes to an acknowledged write.
-func (d *Drill) firstWrite(ctx context.Context, cluster *harness.Cluster) (verify.Canary, error) {
+func (d *Drill) firstWrite(ctx context.Context, cluster *harness.Cluster, before func(context.Context) error) (verify.Canary, error) {
 	first, err := firstLed(ctx, cluster, d.opts.ReadyWithin)
 	if err != nil {
 		return verify.Canary{}, err
@@ -122,6 +134,11 @@ func (d *Drill) firstWrite(ctx context.Context, cluster *harness.Cluster) (verif
 	}
 	if err := d.events.emit(EventRead, ""); err != nil {
 		return verify.Canary{}, err
+	}
+	if before != nil {
+		if err := before(ctx); err != nil {
+			return verify.Canary{}, err
+		}
 	}
 	canary, err := writeCanary(ctx, first, d.run.ID())
 	if err != nil {
@@ -181,6 +198,9 @@ func writeCanary(ctx context.Context, probe *harness.Probe, runID string) (verif
 			ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 			defer cancel()
 			response, err := probe.Client().Put(ctx, string(canary.Key), runID)
+			if errors.Is(err, rpctypes.ErrNoSpace) || errors.Is(err, rpctypes.ErrCorrupt) {
+				return await.Hopeless(fmt.Errorf("%w: the source carried an alarm, which a restore keeps; end its cause and disarm it", err))
+			}
 			if err != nil {
 				return err
 			}

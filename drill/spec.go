@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"github.com/etcd-drill/etcd-drill/faults"
 	"github.com/etcd-drill/etcd-drill/harness"
@@ -26,6 +27,8 @@ type Spec struct {
 	Keys           int `json:"keys"`
 	ValueBytes     int `json:"valueBytes"`
 	Workers        int `json:"workers"`
+	// LeaseTTL is what the load's leases are granted for, in whole seconds; an hour if zero, so that they outlive the drill.
+	LeaseTTL time.Duration `json:"leaseTTLNanoseconds,omitempty"`
 	// EtcdVersion is the version of etcd that will be lost; the runtime's default if empty. RestoreVersion is the one that is
 	// restored on; the same if empty. "3.6" means the one of that minor that is pinned.
 	EtcdVersion    string `json:"etcdVersion,omitempty"`

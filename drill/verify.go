@@ -92,7 +92,7 @@ type Healed struct {
 func (d *Drill) VerifyHealed(ctx context.Context, h Healed) (verify.Verdict, error) {
 	route := cmp.Or(h.Route, recovery.RouteRestart)
 	if !h.Canary.Acknowledged {
-		canary, err := d.awaken(ctx, h.Cluster)
+		canary, err := d.awaken(ctx, h.Cluster, nil)
 		if err != nil {
 			return verify.Verdict{}, fmt.Errorf("gather evidence: %w", err)
 		}
