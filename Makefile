@@ -141,7 +141,7 @@ version-scenarios: $(TALLY)
 		--json-report=versions.json --junit-report=versions.xml ./scenarios
 
 # What a node of another version runs, and what its etcdutl restores.
-ON_VERSIONS := ^(TestProcesses|TestFoldersAndAddresses|TestAProgramRestoresWhatTheLibraryRestores)$$/^(version|snapshot|db)$$
+ON_VERSIONS := ^(TestProcesses|TestFoldersAndAddresses|TestAProgramRestoresWhatTheLibraryRestores|TestTheDamageTable)$$/^(version|snapshot|db)$$
 .PHONY: conformance-of-versions
 conformance-of-versions: $(TALLY)
 	@echo "conformance of other versions"; mkdir -p $(REPORTS)

@@ -34,7 +34,7 @@ func rows() map[string]int {
 		"harness": nouns, "internal/ledger": nouns,
 
 		"harness/docker": phases, "harness/fake": phases, "harness/process": phases, "harness/runtimetest": phases,
-		"faults": phases, "recovery": phases,
+		"faults": phases, "recovery": phases, "recovery/spoil": phases,
 		"internal/load": phases, "internal/verify": phases, "internal/report": phases,
 
 		"harness/host": choice,
@@ -54,7 +54,7 @@ func mayImportSibling(from, to string) bool {
 }
 
 // forTests are the packages that only tests import. They may lie beside the package whose tests use them.
-func forTests() []string { return []string{"harness/fake", "harness/runtimetest", "drill/matchers"} }
+func forTests() []string { return []string{"harness/fake", "harness/runtimetest", "drill/matchers", "recovery/spoil"} }
 
 // reserved is something that few packages may import.
 type reserved struct {

@@ -14,7 +14,11 @@ import (
 // The error is a *SourceError if the source is at fault: it wraps one of the sentinels, and ProvedBad tells whether damage
 // was proved. A worker that dies of what it reads is ErrBadStructure with a *WorkerError; one that is killed or runs out of
 // memory is a *WorkerError alone.
-func Check(ctx context.Context, w Worker, kind Kind, path string) (Source, error) {
+func Check(ctx context.Context, w Worker, kind Kind, path string, opts ...CheckOption) (Source, error) {
+	var options checkOptions
+	for _, opt := range opts {
+		opt(&options)
+	}
 	if !kind.known() {
 		return Source{}, fmt.Errorf("check source %s: unknown kind %q; it is %q or %q", path, kind, SavedSnapshot, DBCopy)
 	}
@@ -27,7 +31,7 @@ func Check(ctx context.Context, w Worker, kind Kind, path string) (Source, error
 	}
 	var resp response
 	err = w.withCopy(path, func(copyPath string) (err error) {
-		task := checkTask{Source: copyTask{Kind: kind, Path: path, Copy: copyPath}}
+		task := checkTask{Source: copyTask{Kind: kind, Path: path, Copy: copyPath, SkipHashCheck: options.skipHash}}
 		resp, err = w.run(ctx, "check "+path, request{Check: &task})
 		return err
 	})
@@ -42,6 +46,19 @@ func Check(ctx context.Context, w Worker, kind Kind, path string) (Source, error
 	}
 	return *resp.Source, nil
 }
+
+// CheckOption changes what Check demands.
+type CheckOption func(*checkOptions)
+
+type checkOptions struct{ skipHash bool }
+
+// SkipHash accepts a SavedSnapshot whose hash is missing or wrong, for people who have nothing better. Everything else is
+// checked all the same, so that a file which is cut off, or whose pages make no sense, is still refused; but a value that was
+// changed is not seen, and the manifest says so.
+func SkipHash() CheckOption { return func(o *checkOptions) { o.skipHash = true } }
+
+// unseenChange is the warning of a manifest that no hash stands behind.
+const unseenChange = "no hash was verified: a changed value is not detectable without a manifest of what was written"
 
 // withCopy lends a path for a private copy of the source in a folder of its own, and removes the folder.
 func (w Worker) withCopy(source string, use func(copyPath string) error) (err error) {

@@ -1,71 +1,111 @@
 package recovery
 
 import (
-	"bytes"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
 	"go.etcd.io/etcd/server/v3/storage/schema"
+
+	"github.com/etcd-drill/etcd-drill/recovery/spoil"
 )
 
-// damage changes the bytes of a source; want is what Check must say, nil for nothing.
+// damage is a variant and what Check must say of it, nil for nothing: of a snapshot, of one whose hash is not looked at, and of
+// a db copy.
 type damage struct {
-	name         string
-	do           func(t *testing.T, data []byte) []byte
-	wantSnapshot error
-	wantDB       error
+	variant                     string
+	snapshot, skipped, database error
 }
 
 func damages() []damage {
 	return []damage{
-		{"intact", func(_ *testing.T, d []byte) []byte { return d }, nil, nil},
-		{"empty", func(*testing.T, []byte) []byte { return nil }, ErrEmpty, ErrEmpty},
-		{"20 bytes", func(_ *testing.T, d []byte) []byte { return d[:20] }, ErrNoHash, ErrNotBolt},
-		{"100 bytes", func(_ *testing.T, d []byte) []byte { return d[:100] }, ErrNoHash, ErrTruncated},
-		{"half", func(_ *testing.T, d []byte) []byte { return d[:half(d)] }, ErrNoHash, ErrTruncated},
-		{"half that looks hashed", func(_ *testing.T, d []byte) []byte { return d[:half(d)+32] }, ErrBadHash, ErrTruncated},
-		{"last 32 bytes cut", func(_ *testing.T, d []byte) []byte { return d[:len(d)-32] }, ErrNoHash, ErrTruncated},
-		{"1 byte appended", func(_ *testing.T, d []byte) []byte { return append(d, 0) }, ErrNoHash, ErrMisaligned},
-		{"512 bytes appended", func(_ *testing.T, d []byte) []byte { return append(d, make([]byte, 512)...) }, ErrBadHash, ErrMisaligned},
-		{"zeros", func(_ *testing.T, d []byte) []byte { return make([]byte, len(d)) }, ErrBadHash, ErrNotBolt},
-		{"random", randomBytes, ErrBadHash, ErrNotBolt},
-		{"last bit flipped", func(_ *testing.T, d []byte) []byte { d[len(d)-1] ^= 1; return d }, ErrBadHash, nil},
-		{"value byte flipped", flipValue, ErrBadHash, nil},
-		{"one meta damaged", func(_ *testing.T, d []byte) []byte { d[20] ^= 1; return d }, ErrBadHash, nil},
-		{"both metas damaged", func(_ *testing.T, d []byte) []byte { d[20] ^= 1; d[4096+20] ^= 1; return d }, ErrBadHash, ErrNotBolt},
-		{"inner page zeroed", zeroInnerPage, ErrBadHash, ErrBadStructure},
-		{"inner page points nowhere", misleadInnerPage, ErrBadHash, ErrBadStructure},
+		{spoil.Intact, nil, nil, nil},
+		{spoil.Empty, ErrEmpty, ErrEmpty, ErrEmpty},
+		{spoil.Bytes20, ErrNoHash, ErrNotBolt, ErrNotBolt},
+		{spoil.Bytes100, ErrNoHash, ErrTruncated, ErrTruncated},
+		{spoil.Half, ErrNoHash, ErrTruncated, ErrTruncated},
+		{spoil.HalfHashed, ErrBadHash, ErrTruncated, ErrTruncated},
+		{spoil.NoTrailer, ErrNoHash, nil, ErrTruncated},
+		{spoil.LastPageGone, ErrBadHash, ErrTruncated, ErrTruncated},
+		{spoil.OneByteMore, ErrNoHash, ErrMisaligned, ErrMisaligned},
+		{spoil.Bytes512More, ErrBadHash, ErrMisaligned, ErrMisaligned},
+		{spoil.Zeros, ErrBadHash, ErrNotBolt, ErrNotBolt},
+		{spoil.Random, ErrBadHash, ErrNotBolt, ErrNotBolt},
+		{spoil.TrailerBit, ErrBadHash, nil, nil},
+		{spoil.ValueByte, ErrBadHash, nil, nil},
+		{spoil.OneMeta, ErrBadHash, nil, nil},
+		{spoil.BothMetas, ErrBadHash, ErrNotBolt, ErrNotBolt},
+		{spoil.PageZeroed, ErrBadHash, ErrBadStructure, ErrBadStructure},
+		{spoil.PageMisleads, ErrBadHash, ErrBadStructure, ErrBadStructure},
+		{spoil.KeyOffTheFile, ErrBadHash, ErrBadStructure, ErrBadStructure},
+		{spoil.KeyOutOfOrder, ErrBadHash, ErrBadStructure, ErrBadStructure},
+	}
+}
+
+// spoiled writes a damaged copy of a source, which nobody may write to, and returns its path.
+func spoiled(t *testing.T, good string, variant spoil.Variant) string {
+	t.Helper()
+	data, err := variant.Spoil(readAll(t, good))
+	path := filepath.Join(t.TempDir(), "source")
+	if err == nil {
+		err = os.WriteFile(path, data, 0o400)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestEveryVariantIsInTheTable(t *testing.T) {
+	var listed, known []string
+	for _, d := range damages() {
+		listed = append(listed, d.variant)
+	}
+	for _, v := range spoil.Variants() {
+		known = append(known, v.Name)
+	}
+	slices.Sort(listed)
+	slices.Sort(known)
+	if !slices.Equal(listed, known) {
+		t.Errorf("the table has %q, the variants are %q", listed, known)
 	}
 }
 
 func TestCheckNamesEveryDamage(t *testing.T) {
 	ctx := testContext(t)
 	b := makeBackups(t, ctx, 300)
-	for kind, good := range map[Kind]string{SavedSnapshot: b.snapshot, DBCopy: b.db} {
+	for _, way := range []struct {
+		name string
+		kind Kind
+		good string
+		opts []CheckOption
+		want func(damage) error
+	}{
+		{"snapshot", SavedSnapshot, b.snapshot, nil, func(d damage) error { return d.snapshot }},
+		{"snapshot, hash skipped", SavedSnapshot, b.snapshot, []CheckOption{SkipHash()}, func(d damage) error { return d.skipped }},
+		{"db", DBCopy, b.db, nil, func(d damage) error { return d.database }},
+	} {
 		for _, damage := range damages() {
-			t.Run(string(kind)+"/"+damage.name, func(t *testing.T) {
+			t.Run(way.name+"/"+damage.variant, func(t *testing.T) {
 				worker := testWorker(t, "serve")
-				path := filepath.Join(t.TempDir(), "source")
-				if err := os.WriteFile(path, damage.do(t, readAll(t, good)), 0o400); err != nil {
-					t.Fatal(err)
-				}
-				before, want := digestOf(t, path), damage.wantDB
-				if kind == SavedSnapshot {
-					want = damage.wantSnapshot
-				}
-				source, err := Check(ctx, worker, kind, path)
+				path := spoiled(t, way.good, spoil.Of(damage.variant))
+				before, want := digestOf(t, path), way.want(damage)
+				source, err := Check(ctx, worker, way.kind, path, way.opts...)
 				if want == nil && err != nil || !errors.Is(err, want) || ProvedBad(err) != (want != nil) {
 					t.Errorf("got %v (proved bad: %t), want %v", err, ProvedBad(err), want)
 				}
 				if err == nil && source.RestorePoint != b.live.revision {
 					t.Errorf("restore point %d, want %d", source.RestorePoint, b.live.revision)
+				}
+				if blind := way.name != "snapshot"; err == nil && slices.Contains(source.Warnings, unseenChange) != blind {
+					t.Errorf("warnings are %q", source.Warnings)
 				}
 				var bad *SourceError
 				if want != nil && (!errors.As(err, &bad) || bad.Path != path) {
@@ -88,8 +128,8 @@ func TestCheckWarnsOfADamagedMetaPage(t *testing.T) {
 	b := makeBackups(t, ctx, 20)
 	touchByte(t, b.db, 20)
 	source, err := Check(ctx, testWorker(t, "serve"), DBCopy, b.db)
-	if err != nil || len(source.Warnings) != 1 {
-		t.Errorf("got %v and warnings %q, want one", err, source.Warnings)
+	if err != nil || len(source.Warnings) != 2 || !strings.Contains(source.Warnings[0], "meta page 0") {
+		t.Errorf("got %v and warnings %q, want that of the page and that of the missing hash", err, source.Warnings)
 	}
 }
 
@@ -124,14 +164,9 @@ func TestCheckWantsABackendOfEtcd(t *testing.T) {
 func TestAWorkerThatDiesOfTheFileBlamesTheFile(t *testing.T) {
 	ctx := testContext(t)
 	b := makeBackups(t, ctx, 300)
-	data := readAll(t, b.db)
-	// A leaf whose first key lies far outside the mapping: a goroutine of bbolt gives up, which ends the process.
-	binary.LittleEndian.PutUint32(leafPage(t, data)[16+4:], 0x7ffffff0)
-	if err := os.WriteFile(b.db, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	worker := testWorker(t, "serve")
-	_, err := Check(ctx, worker, DBCopy, b.db)
+	// A goroutine of bbolt gives up, which ends the process.
+	_, err := Check(ctx, worker, DBCopy, spoiled(t, b.db, spoil.Of(spoil.KeyOffTheFile)))
 	var death *WorkerError
 	if !errors.Is(err, ErrBadStructure) || !errors.As(err, &death) || death.ExitCode != 2 || len(death.Last) == 0 {
 		t.Errorf("got %v, want a dead worker and ErrBadStructure", err)
@@ -171,73 +206,6 @@ func editMeta(t *testing.T, path string, key []byte, rev int64) {
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func half(d []byte) int { return len(d) / 1024 * 512 }
-
-func randomBytes(_ *testing.T, d []byte) []byte {
-	_, _ = rand.Read(d) // never fails
-	return d
-}
-
-// flipValue changes a byte in the middle of a reachable value, which no structure check can see.
-func flipValue(t *testing.T, d []byte) []byte {
-	t.Helper()
-	leaf := leafPage(t, d)
-	at := bytes.Index(leaf, bytes.Repeat([]byte("v"), 300))
-	if at < 0 {
-		t.Fatal("no value found")
-	}
-	leaf[at+150] ^= 0x20
-	return d
-}
-
-// zeroInnerPage clears the header of the branch page of the "key" bucket.
-func zeroInnerPage(t *testing.T, d []byte) []byte {
-	t.Helper()
-	clear(branchPage(t, d)[:16])
-	return d
-}
-
-// misleadInnerPage makes a branch page point behind the end of the database.
-func misleadInnerPage(t *testing.T, d []byte) []byte {
-	t.Helper()
-	binary.LittleEndian.PutUint64(branchPage(t, d)[16+8:], 1<<30)
-	return d
-}
-
-func branchPage(t *testing.T, d []byte) []byte {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "look.db")
-	if err := os.WriteFile(path, d[:len(d)/4096*4096], 0o600); err != nil {
-		t.Fatal(err)
-	}
-	db, err := bolt.Open(path, 0o400, &bolt.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = db.Close() }()
-	var root uint64
-	err = db.View(func(tx *bolt.Tx) error {
-		root = uint64(tx.Bucket(schema.Key.Name()).RootPage())
-		return nil
-	})
-	page := d[root*4096 : root*4096+4096]
-	if err != nil || binary.LittleEndian.Uint16(page[8:]) != 1 {
-		t.Fatalf("page %d is no branch page: %v", root, err)
-	}
-	return page
-}
-
-// leafPage is the first leaf below branchPage.
-func leafPage(t *testing.T, d []byte) []byte {
-	t.Helper()
-	start := binary.LittleEndian.Uint64(branchPage(t, d)[16+8:]) * 4096
-	page := d[start : start+4096]
-	if binary.LittleEndian.Uint16(page[8:]) != 2 {
-		t.Fatalf("page %d is no leaf", start/4096)
-	}
-	return page
 }
 
 func readAll(t *testing.T, path string) []byte {

@@ -64,7 +64,7 @@ func Extract(ctx context.Context, w Worker, src Source, x Extraction) (Contents,
 	var resp response
 	err := w.withCopy(src.Path, func(copyPath string) (err error) {
 		task := extractTask{
-			Source:    copyTask{Kind: src.Kind, Path: src.Path, Copy: copyPath, SHA256: src.SHA256},
+			Source:    copyTask{Kind: src.Kind, Path: src.Path, Copy: copyPath, SHA256: src.SHA256, SkipHashCheck: src.HashSkipped},
 			DigestKey: x.DigestKey, History: x.History, Keyspace: x.Keyspace, Leases: x.Leases, State: x.State,
 			RestorePoint: src.RestorePoint, Compacted: src.Compacted, BumpedTo: x.BumpedTo,
 		}

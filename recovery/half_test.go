@@ -20,6 +20,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/harness/release"
+	"github.com/etcd-drill/etcd-drill/recovery/spoil"
 )
 
 // restoreByHand runs the released etcdutl as a person would, and returns the data directory, whatever became of it.
@@ -84,11 +85,7 @@ func TestInspectRecognisesWhatNoMemberMayStartOn(t *testing.T) {
 }
 
 func failedRestore(t *testing.T, ctx context.Context, b backups, layout harness.Layout) string {
-	bad := filepath.Join(t.TempDir(), "flipped")
-	if err := os.WriteFile(bad, flipValue(t, readAll(t, b.snapshot)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	dir, err := restoreByHand(t, ctx, bad, layout)
+	dir, err := restoreByHand(t, ctx, spoiled(t, b.snapshot, spoil.Of(spoil.ValueByte)), layout)
 	if err == nil {
 		t.Fatal("etcdutl restored a source with a wrong hash")
 	}

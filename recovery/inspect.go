@@ -24,6 +24,10 @@ func (j *job) check(ctx context.Context, task checkTask) (*Source, error) {
 	}
 	source := &Source{
 		Kind: c.kind, Path: task.Source.Path, SizeBytes: c.sizeBytes, SHA256: c.sha256, Warnings: c.warnings,
+		HashSkipped: task.Source.SkipHashCheck && c.kind == SavedSnapshot,
+	}
+	if source.Kind == DBCopy || source.HashSkipped {
+		source.Warnings = append(source.Warnings, unseenChange)
 	}
 	err = viewDatabase(path, func(tx *bolt.Tx) error {
 		if err := checkPages(tx); err != nil {

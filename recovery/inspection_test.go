@@ -16,6 +16,7 @@ import (
 
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/identity"
+	"github.com/etcd-drill/etcd-drill/recovery/spoil"
 )
 
 // burden gives a cluster all that survives a restore beside its keys: leases, an alarm, users and roles, authentication.
@@ -159,22 +160,19 @@ func TestInspectNamesEveryDamage(t *testing.T) {
 	b := makeBackups(t, ctx, 300)
 	for kind, good := range map[Kind]string{SavedSnapshot: b.snapshot, DBCopy: b.db} {
 		for _, damage := range damages() {
-			t.Run(string(kind)+"/"+damage.name, func(t *testing.T) {
+			t.Run(string(kind)+"/"+damage.variant, func(t *testing.T) {
 				worker := testWorker(t, "serve")
-				path := filepath.Join(t.TempDir(), "source")
-				if err := os.WriteFile(path, damage.do(t, readAll(t, good)), 0o400); err != nil {
-					t.Fatal(err)
-				}
+				path := spoiled(t, good, spoil.Of(damage.variant))
 				before := look(t, path)
 				got, err := Inspect(ctx, worker, path)
 				if err != nil {
 					t.Fatal(err)
 				}
-				want := damage.wantDB
+				want := damage.database
 				switch {
 				case kind == SavedSnapshot && got.Form == FormSnapshot:
-					want = damage.wantSnapshot
-				case kind == SavedSnapshot && damage.wantSnapshot == ErrNoHash && len(readAll(t, path))%4096 == 0 && got.Sound():
+					want = damage.snapshot
+				case kind == SavedSnapshot && damage.snapshot == ErrNoHash && len(readAll(t, path))%4096 == 0 && got.Sound():
 					want = nil // only its hash is missing, which is told
 					if _, told := got.Find(LostHash); !told {
 						t.Errorf("findings %+v, want %s", got.Findings, LostHash)
@@ -225,19 +223,15 @@ func look(t *testing.T, path string) seen {
 func TestAWorkerThatDiesOfADatabaseIsAFinding(t *testing.T) {
 	ctx := testContext(t)
 	b := makeBackups(t, ctx, 300)
-	data := readAll(t, b.db)
-	leafPage(t, data)[16+4+3] = 0x7f // a key far outside the mapping
-	if err := os.WriteFile(b.db, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	got, err := Inspect(ctx, testWorker(t, "serve"), b.db)
+	path := spoiled(t, b.db, spoil.Of(spoil.KeyOffTheFile))
+	got, err := Inspect(ctx, testWorker(t, "serve"), path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if f, told := got.Find("bad-structure"); !told || got.Sound() || !strings.Contains(f.Text, "ended the process") {
 		t.Errorf("findings %+v", got.Findings)
 	}
-	if got.Database.SHA256 != digestOf(t, b.db) {
+	if got.Database.SHA256 != digestOf(t, path) {
 		t.Errorf("%+v", got.Database)
 	}
 }

@@ -151,7 +151,7 @@ func NewPlan(src Source, old harness.Layout, token identity.Token, opts ...PlanO
 	}
 	plan := Plan{
 		Route: RouteRestore, Source: src, Layout: layout, ClusterID: layout.ClusterID(),
-		SkipHashCheck: options.skipHash || src.Kind == DBCopy, BumpRevision: options.bump, MarkCompacted: options.mark,
+		SkipHashCheck: options.skipHash || src.HashSkipped || src.Kind == DBCopy, BumpRevision: options.bump, MarkCompacted: options.mark,
 	}
 	if err := plan.runOn(options.version); err != nil {
 		return Plan{}, fmt.Errorf("plan restore: %w", err)

@@ -33,6 +33,8 @@ type Source struct {
 	SizeBytes int64  `json:"sizeBytes"`
 	// SHA256 is the digest of the whole file, in hexadecimal, the trailer of a SavedSnapshot included.
 	SHA256 string `json:"sha256"`
+	// HashSkipped is set if the hash of a SavedSnapshot was not looked at, see SkipHash.
+	HashSkipped bool `json:"hashSkipped,omitempty"`
 	// RestorePoint is R: the revision that a server started on the source reports. It is the highest of the greatest main
 	// revision in the "key" bucket, the finished and the scheduled compaction, and 1, as in store.restore of etcd's
 	// server/storage/mvcc/kvstore.go.
