@@ -41,7 +41,7 @@ func hashOff() map[string]outcome {
 		table[d.variant] = outcome{checked: d.skipped, forced: d.skipped}
 	}
 	// Whoever comes without a Check has etcdutl walk the pages when it opens the file, which ends its process.
-	for _, variant := range []string{spoil.PageZeroed, spoil.PageMisleads, spoil.KeyOffTheFile} {
+	for _, variant := range []string{spoil.PageZeroed, spoil.PageMisleads, spoil.KeyOffTheFile, spoil.KeyOutOfOrder} {
 		table[variant] = outcome{checked: ErrBadStructure, forced: ErrWorkerDied}
 	}
 	// Nothing but a manifest of what was written tells, and so says the warning of the source.
@@ -144,6 +144,10 @@ func (c damageCase) forces(t *testing.T, ctx context.Context, digest, scratch st
 	_, err = Restore(ctx, c.worker, plan, scratch)
 	if !errors.Is(err, c.want.forced) || (err == nil) != (c.want.forced == nil) {
 		t.Errorf("forced: got %v, want %v", err, c.want.forced)
+	}
+	var death *WorkerError
+	if errors.As(err, &death) && !death.blamesFile() {
+		t.Errorf("%v does not blame the file", err)
 	}
 	assertEmpty(t, scratch)
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -24,6 +25,17 @@ import (
 const workerEnv = "ETCD_DRILL_TEST_WORKER"
 
 func TestMain(m *testing.M) {
+	if task := os.Getenv(harnessEnv); task != "" {
+		fmt.Fprintln(os.Stderr, restoreAsHarness(task))
+		os.Exit(1)
+	}
+	if mark, doomed := strings.CutPrefix(os.Getenv(workerEnv), killedAt); doomed {
+		_ = Serve(context.Background(), os.Stdin, os.Stdout, &killer{mark: mark}) // it does not return
+		os.Exit(1)
+	}
+	if path, tampers := strings.CutPrefix(os.Getenv(workerEnv), tampersWith); tampers {
+		serveTampered(path)
+	}
 	switch os.Getenv(workerEnv) {
 	case "":
 		os.Exit(m.Run())
@@ -50,6 +62,8 @@ func TestMain(m *testing.M) {
 			err = killMidway(newLogger(os.Stderr), d)
 		}
 		fmt.Fprintln(os.Stderr, "it lives:", err)
+	case "panic", "fault", "fatal", "overflow", "starve", "stop", "spin", "family":
+		die(os.Getenv(workerEnv))
 	case "mute":
 		fmt.Fprintln(os.Stderr, "nothing to say")
 	}

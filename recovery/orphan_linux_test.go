@@ -43,14 +43,18 @@ func TestAWorkerDiesWithItsParent(t *testing.T) {
 		t.Fatalf("worker %d: %v", worker, err)
 	}
 	err = await.Until(ctx, await.Condition{Name: "end of the worker", Within: 10 * time.Second}, func(context.Context) error {
-		// A dead process that nobody has reaped yet is still there, as a zombie.
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", worker))
-		if err == nil && !regexp.MustCompile(`\) [ZX] `).Match(stat) {
-			return fmt.Errorf("worker %d runs on: %s", worker, stat)
-		}
-		return nil
+		return isGone(worker)
 	})
 	if err != nil {
 		t.Error(errors.Join(err, syscall.Kill(worker, syscall.SIGKILL)))
 	}
+}
+
+// isGone returns an error as long as the process is there. A dead one that nobody has reaped yet still is, as a zombie.
+func isGone(pid int) error {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err == nil && !regexp.MustCompile(`\) [ZX] `).Match(stat) {
+		return fmt.Errorf("process %d runs on: %s", pid, stat)
+	}
+	return nil
 }

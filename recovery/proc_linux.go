@@ -42,3 +42,19 @@ func childRSSBytes(state *os.ProcessState) int64 {
 	}
 	return 0
 }
+
+// kernelKills counts the processes of this machine that the kernel has killed for their memory since it runs; 0 if it does
+// not say.
+func kernelKills() int64 {
+	text, err := os.ReadFile("/proc/vmstat")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if count, found := strings.CutPrefix(strings.TrimSpace(line), "oom_kill "); found {
+			kills, _ := strconv.ParseInt(count, 10, 64) // 0 like every kernel that does not count
+			return kills
+		}
+	}
+	return 0
+}

@@ -72,6 +72,7 @@ func (t tool) run(ctx context.Context, stdout io.Writer, args ...string) (peakRS
 	cmd := exec.CommandContext(ctx, t.path, args...)
 	cmd.Stdout, cmd.Stderr = stdout, io.MultiWriter(t.stderr, tail)
 	tieToParent(cmd)
+	starving := kernelKills()
 	err = cmd.Run()
 	tail.flush()
 	var exit *exec.ExitError
@@ -86,5 +87,6 @@ func (t tool) run(ctx context.Context, stdout io.Writer, args ...string) (peakRS
 	if exit.ExitCode() == 1 && len(tail.last) > 0 && strings.HasPrefix(tail.last[len(tail.last)-1], "Error: ") {
 		return 0, errors.New(strings.TrimPrefix(tail.last[len(tail.last)-1], "Error: "))
 	}
-	return 0, newWorkerError("run "+t.path+" "+strings.Join(args[:min(2, len(args))], " "), cmd.ProcessState, tail)
+	return 0, newWorkerError("run "+t.path+" "+strings.Join(args[:min(2, len(args))], " "),
+		demise{cmd.ProcessState, tail, kernelKills() > starving})
 }

@@ -51,7 +51,7 @@ func (j *job) restore(ctx context.Context, task restoreTask) (*rebuilt, error) {
 
 func (j *job) restoreByLibrary(source *privateCopy, task restoreTask, made *rebuilt) error {
 	made.Etcdutl = LinkedVersion()
-	return survive(func() error {
+	return caughtDeath("restore "+task.Name, survive(func() error {
 		// A manager keeps what it does in its fields, so there is one for each restore.
 		return snapshot.NewV3(j.lg).Restore(snapshot.RestoreConfig{
 			SnapshotPath: source.path, Name: task.Name, OutputDataDir: task.DataDir,
@@ -59,7 +59,7 @@ func (j *job) restoreByLibrary(source *privateCopy, task restoreTask, made *rebu
 			InitialClusterToken: string(task.Token), SkipHashCheck: task.Source.SkipHashCheck, OutputWALDir: task.WALDir,
 			RevisionBump: task.BumpRevision, MarkCompacted: task.BumpRevision > 0, // one is ignored without the other
 		})
-	})
+	}))
 }
 
 func (j *job) restoreByTool(ctx context.Context, source *privateCopy, task restoreTask, made *rebuilt) (err error) {

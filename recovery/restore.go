@@ -134,10 +134,14 @@ func (r *restoreRun) build(ctx context.Context) error {
 		})
 	}
 	group.Wait()
-	if outer.Err() != nil {
+	if errors.Is(outer.Err(), context.Canceled) {
 		return fmt.Errorf("restore: %w", context.Cause(outer))
 	}
-	return r.judge()
+	err := r.judge()
+	if err == nil && outer.Err() != nil {
+		err = fmt.Errorf("restore: %w", context.Cause(outer))
+	}
+	return err
 }
 
 func (r *restoreRun) buildMember(ctx context.Context, i int) error {

@@ -76,8 +76,11 @@ func (j *job) do(ctx context.Context, req request) (response, error) {
 	}
 }
 
-// errPanicked is what survive makes of a panic.
-var errPanicked = errors.New("panic")
+// errPanicked is what survive makes of a panic, and errFaulted beside it of one because memory is not there.
+var (
+	errPanicked = errors.New("panic")
+	errFaulted  = errors.New("memory fault")
+)
 
 // survive runs what may panic on a damaged file, or touch memory that is not there, and turns that into an error. It
 // protects the calling goroutine only.
@@ -86,6 +89,9 @@ func survive(touch func() error) (err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
 			err = fmt.Errorf("%w: %v", errPanicked, reason)
+			if _, fault := reason.(interface{ Addr() uintptr }); fault { // as SetPanicOnFault documents
+				err = fmt.Errorf("%w: %w: %v", errPanicked, errFaulted, reason)
+			}
 		}
 	}()
 	return touch()

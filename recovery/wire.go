@@ -119,16 +119,8 @@ type taskFailure struct {
 	Why    string `json:"why"`
 	SHA256 string `json:"sha256,omitempty"` // of the source that was found instead of the one that was asked for
 	// NoSpace is set if a file system was full.
-	NoSpace bool   `json:"noSpace,omitempty"`
-	Death   *death `json:"death,omitempty"` // of an etcdutl program that the worker ran
-}
-
-// death is a WorkerError on its way.
-type death struct {
-	Verb     string   `json:"verb"`
-	ExitCode int      `json:"exitCode"`
-	Signal   string   `json:"signal,omitempty"`
-	Last     []string `json:"last,omitempty"`
+	NoSpace bool         `json:"noSpace,omitempty"`
+	Death   *WorkerError `json:"death,omitempty"` // of an etcdutl program that the worker ran, or one that it survived
 }
 
 func failureOf(err error) *taskFailure {
@@ -137,7 +129,7 @@ func failureOf(err error) *taskFailure {
 	}
 	var died *WorkerError
 	if errors.As(err, &died) {
-		return &taskFailure{Why: err.Error(), Death: &death{Verb: died.Verb, ExitCode: died.ExitCode, Signal: died.Signal, Last: died.Last}}
+		return &taskFailure{Why: err.Error(), Death: died}
 	}
 	var changed *changedError
 	if errors.As(err, &changed) {
@@ -160,7 +152,7 @@ func (f *taskFailure) err() error {
 		return nil
 	}
 	if f.Death != nil {
-		return &WorkerError{Verb: f.Death.Verb, ExitCode: f.Death.ExitCode, Signal: f.Death.Signal, Last: f.Death.Last}
+		return f.Death
 	}
 	if fault, known := faultNames()[f.Fault]; known {
 		return &SourceError{Path: f.Path, Fault: fault, Why: f.Why}

@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,12 +25,18 @@ type Worker struct {
 	// Etcdutl is a program that Restore has the workers run in place of the library that they are linked with: the etcdutl of
 	// the plan's version, see NeedsOwnTool. The library restores if it is empty.
 	Etcdutl string
+	// Within is how long a worker may take for a task before it is given up as one that hangs, and killed with all that it has
+	// started; an hour if zero. The context's deadline holds as well.
+	Within time.Duration
 	// Log receives what workers print; nothing if nil.
 	Log *slog.Logger
 }
 
-// run starts one worker, hands it the request and waits for its end. When the context ends, the worker's whole
-// process group is killed. An error of the task itself is in the response.
+// taskWithin is how long a task may take at most if nobody says otherwise: no file is so large.
+const taskWithin = time.Hour
+
+// run starts one worker, hands it the request and waits for its end. When the context ends, or the time that a task may take,
+// the worker's whole process group is killed. An error of the task itself is in the response.
 func (w Worker) run(ctx context.Context, verb string, req request) (response, error) {
 	if w.Path == "" {
 		return response{}, fmt.Errorf("%s: no worker program was given", verb)
@@ -60,6 +67,11 @@ func (w Worker) runHere(ctx context.Context, verb string, req request) (response
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	within := cmp.Or(w.Within, taskWithin)
+	outer := ctx
+	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("a worker may take %s", within))
+	defer cancel()
+	start, starving := time.Now(), kernelKills()
 	var answer bytes.Buffer
 	tail := &logTail{log: log.With("worker", verb)}
 	cmd := exec.CommandContext(ctx, w.Path, w.Args...)
@@ -69,8 +81,13 @@ func (w Worker) runHere(ctx context.Context, verb string, req request) (response
 	ownGroup(cmd)
 	err = cmd.Run()
 	tail.flush() //nolint:contextcheck // what the worker said is kept although its context ended
-	if ctx.Err() != nil {
-		return response{}, context.Cause(ctx)
+	switch {
+	case errors.Is(outer.Err(), context.Canceled):
+		return response{}, context.Cause(outer)
+	case ctx.Err() != nil:
+		return response{}, &WorkerError{
+			Verb: verb, Kind: DeathHang, ExitCode: -1, Signal: "killed", Last: tail.words(), After: time.Since(start), Cause: hangCause(outer, ctx),
+		}
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -78,9 +95,17 @@ func (w Worker) runHere(ctx context.Context, verb string, req request) (response
 	}
 	var resp response
 	if decodeErr := decodeMessage(&answer, &resp); err != nil || decodeErr != nil {
-		return response{}, newWorkerError(verb, cmd.ProcessState, tail)
+		return response{}, newWorkerError(verb, demise{cmd.ProcessState, tail, kernelKills() > starving})
 	}
 	return resp, nil
+}
+
+// hangCause is a caller's own deadline, which stays recognizable, or else the time that a task may take.
+func hangCause(outer, inner context.Context) error {
+	if err := outer.Err(); err != nil {
+		return errors.Join(err, context.Cause(outer))
+	}
+	return context.Cause(inner)
 }
 
 // verifyEnv switches etcd's own verification on for a restore, where it checks what was made. For everything else it is

@@ -7,16 +7,16 @@ import (
 
 // The layout of a bbolt file (internal/common of go.etcd.io/bbolt: page.go, meta.go, bucket.go), as far as the recipes need it.
 const (
-	pageBytes    = 4096
-	headerBytes  = 16
-	elementBytes = 16
-	flagsAt      = 8 // of a page: what kind it is
-	countAt      = 10
-	branchFlag   = 1
-	leafFlag     = 2
-	metaRootAt   = headerBytes + 16 // of a meta page: the page of the root bucket
-	metaTxidAt   = headerBytes + 48
-	revisionAt   = 7 // of a key in the bucket "key": the last byte of its main revision
+	pageBytes     = 4096
+	headerBytes   = 16
+	elementBytes  = 16
+	flagsAt       = 8 // of a page: what kind it is
+	countAt       = 10
+	branchFlag    = 1
+	leafFlag      = 2
+	metaRootAt    = headerBytes + 16 // of a meta page: the page of the root bucket
+	metaTxidAt    = headerBytes + 48
+	revisionBytes = 8 // of a key in the bucket "key": its main revision
 )
 
 // zeroInnerPage clears the header of the branch page of the "key" bucket.
@@ -49,14 +49,14 @@ func misleadLeaf(d []byte) ([]byte, error) {
 	return d, nil
 }
 
-// misplaceKey makes the first key of a leaf lower than it is, and so lower than the branch above has it.
+// misplaceKey makes the second key of a leaf the lowest of all: its revision is then 0.
 func misplaceKey(d []byte) ([]byte, error) {
 	leaf, err := firstLeaf(d)
 	if err != nil {
 		return nil, err
 	}
 	second, _, _ := element(leaf, 1)
-	leaf[second+revisionAt]-- // its revision is now below, or that of, its neighbor's
+	clear(leaf[second : second+revisionBytes])
 	return d, nil
 }
 

@@ -1,0 +1,116 @@
+package recovery
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/etcd-drill/etcd-drill/harness/identity"
+)
+
+// killedAt makes this test binary a worker that kills itself when the log of its restore comes to a line: behind this stand
+// how often it must come and how it begins. "stop:" before that has it freeze instead.
+const killedAt = "killed at "
+
+// killer is the standard error of such a worker.
+type killer struct {
+	mark string
+	seen bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (k *killer) Write(data []byte) (int, error) {
+	k.seen.Write(data)
+	mark, signal := k.mark, syscall.SIGKILL
+	if rest, stop := strings.CutPrefix(mark, "stop:"); stop {
+		mark, signal = rest, syscall.SIGSTOP
+	}
+	count, line, _ := strings.Cut(mark, " ")
+	if times, err := strconv.Atoi(count); err == nil && strings.Count(k.seen.String(), line) >= times {
+		_ = syscall.Kill(os.Getpid(), signal)
+		select {}
+	}
+	return os.Stderr.Write(data)
+}
+
+// steps are lines of the log of a restore: before the source is copied, before the old members are removed, before the bump,
+// before the new members are added and the log is made, before the index is reset, and when all is done.
+func steps() []string {
+	return []string{"1 restoring snapshot", "1 Opening db file", "2 Opening db file", "3 Opening db file", "4 Opening db file", "1 restored snapshot"}
+}
+
+func goodPlan(t *testing.T) (plan Plan, snapshot string) {
+	t.Helper()
+	ctx := testContext(t)
+	b := makeBackups(t, ctx, 60)
+	source, err := Check(ctx, testWorker(t, "serve"), SavedSnapshot, b.snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err = NewPlan(source, testLayout(t, 2), identity.FreshToken(), WithBump(100), WithMarkCompacted())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan, b.snapshot
+}
+
+func TestARestoreThatIsKilledAtAnyStepIsDoneAgain(t *testing.T) {
+	ctx := testContext(t)
+	plan, snapshot := goodPlan(t)
+	for _, step := range steps() {
+		t.Run(step, func(t *testing.T) {
+			scratch := t.TempDir()
+			_, err := Restore(ctx, testWorker(t, killedAt+step), plan, scratch)
+			var death *WorkerError
+			if !errors.As(err, &death) || death.Kind != DeathKilled {
+				t.Fatalf("got %v", err)
+			}
+			assertEmpty(t, scratch)
+			checkAgain(t, plan, scratch)
+			if digestOf(t, snapshot) != plan.Source.SHA256 {
+				t.Error("the source was changed")
+			}
+		})
+	}
+}
+
+// checkAgain does the restore that failed before, in the very same place.
+func checkAgain(t *testing.T, plan Plan, scratch string) {
+	t.Helper()
+	restored, err := Restore(testContext(t), testWorker(t, "serve"), plan, scratch)
+	if err != nil {
+		t.Error("again: ", err)
+	}
+	for name, dir := range restored.Dirs() {
+		if _, err := os.Stat(filepath.Join(dir, dbFile)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// harnessEnv names a plan and a folder: this test binary then restores with workers that freeze at a step.
+const harnessEnv = "ETCD_DRILL_TEST_RESTORE"
+
+type orphaned struct {
+	Plan          Plan
+	Step, Scratch string
+}
+
+func restoreAsHarness(text string) error {
+	var task orphaned
+	if err := json.Unmarshal([]byte(text), &task); err != nil {
+		return err
+	}
+	worker := Worker{Path: os.Args[0], Env: []string{harnessEnv + "=", workerEnv + "=" + killedAt + "stop:" + task.Step}}
+	run := &restoreRun{worker: worker, plan: task.Plan, scratch: task.Scratch, parts: make([]restorePart, len(task.Plan.Members))}
+	_, err := run.do(context.Background())
+	return fmt.Errorf("it was not killed: %w", err)
+}
