@@ -74,7 +74,7 @@ func (t tool) run(ctx context.Context, stdout io.Writer, args ...string) (peakRS
 	tieToParent(cmd)
 	starving := kernelKills()
 	err = cmd.Run()
-	tail.flush()
+	tail.flush() //nolint:contextcheck // what the program said is kept although its context ended
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:

@@ -104,7 +104,9 @@ func TestTheEndOfAProgramIsTold(t *testing.T) {
 	}{
 		"error":        {script: isTool + "echo 'Error: data-dir is cursed' >&2; exit 1", says: "data-dir is cursed"},
 		"without word": {script: isTool + "exit 1", died: true, code: 1, says: "snapshot restore"},
-		"panic":        {script: isTool + "echo 'panic: assertion failed' >&2; echo trace >&2; exit 2", died: true, code: 2, says: "assertion failed"},
+		"panic": {
+			script: isTool + "echo 'panic: assertion failed' >&2; echo trace >&2; exit 2", died: true, code: 2, says: "assertion failed",
+		},
 		"bus error":    {script: isTool + "kill -BUS $$", died: true, code: -1, signal: "bus error", says: "bus error"},
 		"no etcdutl":   {script: "#!/bin/sh\necho hello", says: "hello"},
 		"no program":   {says: "no such file"},

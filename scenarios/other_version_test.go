@@ -20,7 +20,9 @@ import (
 
 // Who restores in a hurry takes the etcd that is at hand, and it need not be the one that was lost. The labels of each spec
 // name both.
-var _ = Describe("another version", Label("etcd", "B8", "issue:etcd#13070", "issue:etcd#10461", "disaster:back-on-another-version", "full"), func() {
+var _ = Describe("another version", Label(
+	"etcd", "B8", "issue:etcd#13070", "issue:etcd#10461", "disaster:back-on-another-version", "full",
+), func() {
 	DescribeTable("a snapshot restores every write up to its restore point on a version that starts on it",
 		Label("via:snapshot", "size:1"),
 		func(ctx SpecContext, warned bool, storage string) {
