@@ -45,16 +45,12 @@ func (d *Drill) newBranch(name string, route recovery.Route) (*branch, error) {
 }
 
 // from copies the disaster for the branch: every data directory that it left, so that what the branch does harms no other.
-// The ledger is the same for all.
-func (b *branch) from(ctx context.Context, book Book, outage *Outage) (*Outage, *Down, error) {
+// The ledger is the same for all. withData names the members that have a directory still.
+func (b *branch) from(ctx context.Context, book Book, outage *Outage, withData []string) (*Outage, *Down, error) {
 	if err := os.Link(book.Path, b.folder.ledger()); err != nil {
 		return nil, nil, fmt.Errorf("copy disaster: %w", err)
 	}
-	names := outage.Survivors
-	if !outage.Destroyed() {
-		names = outage.cluster.Layout().Names()
-	}
-	kept, err := outage.cluster.CopyDisks(ctx, b.nextGeneration(), names...)
+	kept, err := outage.cluster.CopyDisks(ctx, b.nextGeneration(), withData...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("copy disaster: %w", err)
 	}
@@ -87,6 +83,29 @@ func (b *branch) copyAside(ctx context.Context, cluster *harness.Cluster) error 
 		return err
 	}
 	b.aside = &setAside{member: member, disk: disk}
+	return nil
+}
+
+// wake starts the survivors of the copied disaster, for a way that needs them alive.
+func (b *branch) wake(ctx context.Context, outage *Outage) error {
+	for _, name := range outage.Survivors {
+		m, err := outage.cluster.Member(name)
+		if err == nil {
+			err = m.Start(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("wake survivor: %w", err)
+		}
+	}
+	for _, name := range outage.Survivors {
+		m, err := outage.cluster.Member(name)
+		if err == nil {
+			err = m.AwaitReady(ctx, outage.cluster.ID(), b.opts.ReadyWithin)
+		}
+		if err != nil {
+			return fmt.Errorf("wake survivor: %w", err)
+		}
+	}
 	return nil
 }
 

@@ -1,9 +1,11 @@
 package drill
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/etcd-drill/etcd-drill/faults"
 	"github.com/etcd-drill/etcd-drill/harness"
@@ -27,12 +29,17 @@ func Compare(ctx context.Context, spec Spec, opts Options) (out Comparison, err 
 	if err := spec.CheckComparable(); err != nil {
 		return Comparison{}, err
 	}
-	spec = spec.comparable()
+	title, deleted := spec.comparisonTitle(), spec.Fault == faults.NameUnlink
+	if spec = spec.comparable(); deleted {
+		// A member without a directory ends when it writes its next raft snapshot.
+		opts.EtcdArgs = append(slices.Clone(opts.EtcdArgs), "--snapshot-count=1000000")
+	}
 	d, err := Open(ctx, spec, opts)
 	if d == nil {
 		return Comparison{}, err
 	}
-	c := &comparing{Drill: d, out: report.Comparison{
+	c := &comparing{Drill: d, deleted: deleted, out: report.Comparison{
+		Title:         title,
 		SchemaVersion: report.SchemaVersion, ToolVersion: opts.Tool, Seed: spec.Seed, Folder: string(d.folder), Ways: []report.Way{},
 	}}
 	if err == nil {
@@ -50,9 +57,13 @@ func Compare(ctx context.Context, spec Spec, opts Options) (out Comparison, err 
 	return c.out, err
 }
 
-// comparable is the spec with what a comparison does not look at.
+// comparable is the spec with what a comparison does not look at. Directories that are deleted under running members are lost
+// when the members end.
 func (s Spec) comparable() Spec {
 	s.Route, s.Source, s.Backup = recovery.RouteRestore, recovery.SavedSnapshot, Before
+	if s.Fault == faults.NameUnlink {
+		s.Fault = "kill"
+	}
 	return s
 }
 
@@ -61,14 +72,18 @@ func (s Spec) CheckComparable() error {
 	if err := s.comparable().Check(); err != nil {
 		return err
 	}
-	if !s.Lose.CostsQuorum(s.Members) {
-		return fmt.Errorf("%w: this loss leaves the quorum alive, so there is nothing to choose: "+
-			"replace what is lost (run --route replace), or use --lose quorum", ErrUsage)
+	if s.Fault == faults.NameUnlink && s.Lose != faults.All {
+		return fmt.Errorf("%w: where some members have kept their directories, nothing is special about the others; "+
+			"use --lose all, or --fault wipe", ErrUsage)
 	}
 	if s.Fault == "pause" {
 		return fmt.Errorf("%w: frozen members come back by themselves; use --fault kill, stop or wipe", ErrUsage)
 	}
 	return nil
+}
+
+func (s Spec) comparisonTitle() string {
+	return fmt.Sprintf("a cluster of %d, %s hit by %s", s.Members, s.Lose, s.Fault)
 }
 
 // comparing is a comparison in progress.
@@ -81,6 +96,10 @@ type comparing struct {
 	book   Book
 	best   string // the survivor that holds the most, or who died last; empty if no data is left
 	early  *branch
+	// deleted is set if the data directories were deleted under the running members; rescued is the snapshot that one of them
+	// still gave.
+	deleted bool
+	rescued *branch
 }
 
 func (c *comparing) run(ctx context.Context) (err error) {
@@ -103,6 +122,11 @@ func (c *comparing) run(ctx context.Context) (err error) {
 	if err := writing.AwaitMore(ctx, moreWrites); err != nil {
 		return err
 	}
+	if c.deleted {
+		if err := c.deleteDirectories(ctx, writing); err != nil {
+			return err
+		}
+	}
 	fault, err := c.spec.fault()
 	if err != nil {
 		return err
@@ -122,6 +146,22 @@ func (c *comparing) run(ctx context.Context) (err error) {
 	return nil
 }
 
+// deleteDirectories deletes every data directory under the running members, and saves a snapshot from one of them in time.
+func (c *comparing) deleteDirectories(ctx context.Context, writing *Load) (err error) {
+	if _, err := c.Strike(ctx, c.old, faults.Unlink(faults.All)); err != nil {
+		return err
+	}
+	if c.rescued, err = c.newBranch("rescue", recovery.RouteRestore); err != nil {
+		return err
+	}
+	c.rescued.spec.Backup = After
+	if c.rescued.source, err = c.rescued.Backup(ctx, c.old); err != nil {
+		return err
+	}
+	c.rescued.fetched()
+	return writing.AwaitMore(ctx, moreWrites)
+}
+
 // way is a way back that may be tried.
 type way struct {
 	name   string
@@ -135,7 +175,7 @@ type way struct {
 // rescue fetches every source that there is, stops what still runs, and lists the ways back.
 func (c *comparing) rescue(ctx context.Context, writing *Load) (ways []way, err error) {
 	var rescued *branch
-	if len(c.outage.Survivors) > 0 {
+	if len(c.outage.Survivors) > 0 && c.outage.LostQuorum() {
 		best, err := c.BestSurvivor(ctx, c.outage)
 		if err != nil {
 			return nil, err
@@ -165,7 +205,7 @@ func (c *comparing) rescue(ctx context.Context, writing *Load) (ways []way, err 
 
 // copyDatabase fetches the database of a member that is down; nil if none is left.
 func (c *comparing) copyDatabase(ctx context.Context) (*branch, error) {
-	if c.outage.Destroyed() && len(c.outage.Survivors) == 0 {
+	if len(c.withData()) == 0 || !c.outage.LostQuorum() {
 		return nil, nil
 	}
 	copied, err := c.newBranch("db", recovery.RouteRestore)
@@ -187,10 +227,7 @@ func (c *comparing) ways(rescued, copied *branch) []way {
 	restoreAll := func(b *branch, down *Down, _ *Outage) (recovery.Plan, error) {
 		return b.Plan(b.source, down, identity.FreshToken())
 	}
-	seedFrom := rescued
-	if seedFrom == nil {
-		seedFrom = c.early
-	}
+	seedFrom := cmp.Or(rescued, c.rescued, c.early)
 	ways := []way{
 		{
 			name: "restart", route: recovery.RouteRestart, text: recovery.RouteRestart.Text(),
@@ -213,6 +250,11 @@ func (c *comparing) ways(rescued, copied *branch) []way {
 			name: "force-new-cluster", route: recovery.RouteForce, text: recovery.RouteForce.Text(),
 			plan: func(b *branch, down *Down, _ *Outage) (recovery.Plan, error) { return b.PlanForce(down, c.best) },
 		},
+		{name: "rescue", route: recovery.RouteRestore, text: "restore all from a snapshot that a running member gave whose directory was deleted", branch: c.rescued, plan: restoreAll},
+		{
+			name: "replace", route: recovery.RouteReplace, text: recovery.RouteReplace.Text(),
+			plan: func(b *branch, _ *Down, outage *Outage) (recovery.Plan, error) { return b.PlanReplace(outage) },
+		},
 		{name: "snapshot-before", route: recovery.RouteRestore, text: "restore all from a snapshot saved before", branch: c.early, plan: restoreAll},
 	}
 	c.close(ways, rescued, copied)
@@ -224,6 +266,12 @@ func (c *comparing) close(ways []way, rescued, copied *branch) {
 	for i := range ways {
 		w := &ways[i]
 		switch {
+		case !c.outage.LostQuorum() && w.name != "replace" && (w.name != "restart" || len(c.withData()) < c.old.Size()):
+			w.closed = "the quorum lives, and this would throw away what it has, or leaves the lost members away"
+		case w.name == "replace" && c.outage.LostQuorum():
+			w.closed = "no quorum to agree on who is a member"
+		case w.name == "rescue" && c.rescued == nil:
+			w.closed = "no member runs without its directory"
 		case w.name == "restart" && len(c.withData()) < harness.QuorumOf(c.old.Size()):
 			w.closed = fmt.Sprintf("%d of %d members have their data, fewer than a quorum", len(c.withData()), c.old.Size())
 		case w.name == "snapshot-after" && rescued == nil:
@@ -236,7 +284,10 @@ func (c *comparing) close(ways []way, rescued, copied *branch) {
 
 // withData names the members whose data directories the disaster left.
 func (c *comparing) withData() []string {
-	if c.outage.Fault == faults.NameWipe {
+	switch {
+	case c.deleted:
+		return nil
+	case c.outage.Destroyed():
 		return c.outage.Survivors
 	}
 	return c.old.Layout().Names()
@@ -261,6 +312,9 @@ func (c *comparing) try(ctx context.Context, w way) (err error) {
 	}
 	row.Verdict, row.Commands = verdict, plan.Commands()
 	row.FirstWrite, row.Agreed = b.took(EventWritten), b.took(EventAgreed)
+	if w.route == recovery.RouteReplace { // writes never stopped; that the copies did is only because they are copies
+		row.FirstWrite, row.Agreed = 0, b.took(EventReplaced)
+	}
 	if reborn != nil && reborn.Cluster != nil {
 		row.Cluster, row.Kept = reborn.ID(), reborn.ID() == c.old.ID()
 	}
@@ -272,11 +326,16 @@ func (c *comparing) goBack(ctx context.Context, w way, b *branch) (plan recovery
 	if err := b.makeBackupFolder(); err != nil { // where the source is read to, also one that another branch has fetched
 		return plan, nil, verdict, err
 	}
-	outage, down, err := b.from(ctx, c.book, c.outage)
+	outage, down, err := b.from(ctx, c.book, c.outage, c.withData())
 	if err != nil {
 		return plan, nil, verdict, err
 	}
 	down.Flushed = c.down.Flushed
+	if w.route == recovery.RouteReplace {
+		if err := b.wake(ctx, outage); err != nil {
+			return plan, nil, verdict, err
+		}
+	}
 	if plan, err = w.plan(b, down, outage); err != nil {
 		return plan, nil, verdict, err
 	}
@@ -294,7 +353,6 @@ func (c *comparing) goBack(ctx context.Context, w way, b *branch) (plan recovery
 
 // describe says what the comparison was about, as far as it got.
 func (c *comparing) describe() {
-	c.out.Title = fmt.Sprintf("a cluster of %d, %s hit by %s", c.spec.Members, c.spec.Lose, c.spec.Fault)
 	c.out.Runtime = report.Runtime{
 		Name: c.opts.Runtime.Name(), Chosen: c.opts.Chosen, Engine: c.prepared.Engine,
 		EtcdVersion: c.prepared.Version, EtcdOrigin: c.prepared.Origin,

@@ -23,7 +23,11 @@ var _ = Describe("compare", Label("etcd", "cli"), func() {
 		ways := map[string]report.Way{}
 		for _, w := range compared.Ways {
 			ways[w.Name] = w
-			Expect(w.Closed).To(BeEmpty(), w.Name)
+			if w.Closed != "" {
+				Expect(w.Name).To(BeElementOf("rescue", "replace"))
+				delete(ways, w.Name)
+				continue
+			}
 			Expect(w.Verdict.Outcome).To(Equal(verify.Intact), w.Name)
 			Expect(w.Verdict.Tally.Acknowledged).To(Equal(compared.Ways[0].Verdict.Tally.Acknowledged), "all are judged against one ledger")
 			Expect(w.Agreed).To(BeNumerically(">=", w.FirstWrite), w.Name)
@@ -62,10 +66,29 @@ var _ = Describe("compare", Label("etcd", "cli"), func() {
 		Expect(filepath.Join(p.out, "comparison.json")).To(BeARegularFile())
 	}, SpecTimeout(time.Minute))
 
-	It("refuses a loss that leaves the quorum alive", func(ctx SpecContext) {
-		p := newUser().call("compare", "--lose", "tolerable")
-		p.ends(ctx, 64, 10*time.Second)
-		Expect(string(p.Err.Contents())).To(ContainSubstring("nothing to choose"))
+	It("replaces what is lost where the quorum lives, and rescues what a member without a directory still gives", func(ctx SpecContext) {
+		u := onProcesses()
+		replaced := u.compare("--members", "3", "--keys", "300", "--lose", "tolerable", "--fault", "wipe")
+		rescued := u.compare("--members", "1", "--keys", "300", "--lose", "all", "--fault", "unlink")
+		replaced.ends(ctx, 0, 90*time.Second)
+		rescued.ends(ctx, 0, 90*time.Second)
+		Expect(string(replaced.Out.Contents())).To(And(
+			MatchRegexp(`(?m)^replace +intact +0 writes +0 keys +never off +\S+ +kept +goes on$`),
+			ContainSubstring("closed: snapshot-before: the quorum lives")))
+		Expect(string(rescued.Out.Contents())).To(And(
+			MatchRegexp(`(?m)^rescue +intact +\d+ writes`), ContainSubstring("closed: restart: 0 of 1 members have their data")))
+		replaced.expectNothingLeft(ctx)
+		rescued.expectNothingLeft(ctx)
+	}, SpecTimeout(3*time.Minute))
+
+	It("refuses what leaves nothing to compare", func(ctx SpecContext) {
+		for reason, args := range map[string][]string{
+			"frozen members come back by themselves": {"--fault", "pause"}, "use --lose all": {"--fault", "unlink"},
+		} {
+			p := newUser().call(append([]string{"compare"}, args...)...)
+			p.ends(ctx, 64, 10*time.Second)
+			Expect(string(p.Err.Contents())).To(ContainSubstring(reason))
+		}
 	}, SpecTimeout(20*time.Second))
 })
 

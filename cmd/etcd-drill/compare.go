@@ -37,6 +37,8 @@ every way back that is open, one after the other, each on a copy, and judges eac
 writes are lost, which deleted keys are back, how long it takes, whether the cluster ID stays, whether revisions go back.`,
 		Example: `  etcd-drill compare
   etcd-drill compare --lose all --fault wipe
+  etcd-drill compare --lose tolerable --fault wipe
+  etcd-drill compare --lose all --fault unlink
   etcd-drill compare --members 5 --keys 100000 -w json`,
 		Args:    noArgs,
 		PreRunE: c.check,
@@ -45,8 +47,8 @@ writes are lost, which deleted keys are back, how long it takes, whether the clu
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.IntVar(&c.spec.Members, "members", c.spec.Members, "size of the cluster, 1 to 9")
-	flags.StringVar(&c.lose, "lose", string(c.spec.Lose), "whom to lose: quorum, all or a number that costs the quorum")
-	flags.StringVar(&c.spec.Fault, "fault", c.spec.Fault, "how to lose them: kill, stop or wipe")
+	flags.StringVar(&c.lose, "lose", string(c.spec.Lose), "whom to lose: quorum, tolerable, all or a number")
+	flags.StringVar(&c.spec.Fault, "fault", c.spec.Fault, "how to lose them: kill, stop, wipe, or unlink: directories deleted under running members")
 	flags.IntVar(&c.spec.Keys, "keys", c.spec.Keys, "writes to acknowledge before the disaster")
 	flags.IntVar(&c.spec.ValueBytes, "value-size", c.spec.ValueBytes, "bytes of a value")
 	flags.IntVar(&c.spec.Workers, "workers", c.spec.Workers, "concurrent writers")

@@ -40,7 +40,7 @@ type Way struct {
 	// Closed says why this disaster leaves the way closed; empty if it was tried.
 	Closed  string         `json:"closed,omitempty"`
 	Verdict verify.Verdict `json:"verdict"`
-	// FirstWrite is the time from the decision to the first acknowledged write, fetching the source included; Agreed that to the
+	// FirstWrite is 0 where writes never stopped. Otherwise it is the time from the decision to the first acknowledged write, fetching the source included; Agreed that to the
 	// moment when all members showed it. Neither contains human time, nor the detection of the disaster.
 	FirstWrite time.Duration      `json:"firstWriteNanoseconds"`
 	Agreed     time.Duration      `json:"agreedNanoseconds"`
@@ -167,8 +167,12 @@ func (w Way) cells() []string {
 	if back := w.Verdict.Loss.Revisions; back > 0 {
 		revision = fmt.Sprintf("back by %d", back)
 	}
+	first := "never off"
+	if w.FirstWrite > 0 {
+		first = seconds(w.FirstWrite)
+	}
 	return []string{
 		w.Name, string(w.Verdict.Outcome), fmt.Sprintf("%d writes", w.Verdict.Loss.Writes),
-		fmt.Sprintf("%d keys", w.Verdict.Loss.Resurrected), seconds(w.FirstWrite), seconds(w.Agreed), id, revision,
+		fmt.Sprintf("%d keys", w.Verdict.Loss.Resurrected), first, seconds(w.Agreed), id, revision,
 	}
 }
