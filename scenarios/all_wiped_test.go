@@ -50,7 +50,7 @@ var _ = Describe("all wiped", Label("etcd", "disaster:all-wiped"), func() {
 	)
 
 	It("one member is restored, the others are added to it, and all of them hold every write up to the restore point",
-		Label("issue:etcd#6361", "via:seed", "size:3"), func(ctx SpecContext) {
+		Label("issue:etcd#6361", "via:seed", "size:3", "short"), func(ctx SpecContext) {
 			d := rehearse(ctx, drill.Spec{
 				Members: 3, Fault: "wipe", Lose: faults.All, Source: recovery.SavedSnapshot, Backup: drill.Before, Route: recovery.RouteSeed,
 			})

@@ -81,7 +81,7 @@ var _ = Describe("quorum killed", Label("etcd", "disaster:quorum-killed"), func(
 	)
 
 	It("a survivor that is forced to go on alone keeps the cluster and costs what it did not know, and the dead must not come back",
-		Label("B6", "issue:etcd#14009", "issue:k3s#11992", "via:force-new-cluster", "size:3"), func(ctx SpecContext) {
+		Label("B6", "issue:etcd#14009", "issue:k3s#11992", "via:force-new-cluster", "size:3", "short"), func(ctx SpecContext) {
 			d := rehearse(ctx, drill.Spec{Members: 3, Fault: "kill", Lose: faults.Quorum, Route: recovery.RouteForce})
 
 			old := must(d.Start(ctx))

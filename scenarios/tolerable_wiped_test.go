@@ -37,7 +37,7 @@ var _ = Describe("tolerable loss of disks", Label("etcd", "disaster:tolerable-wi
 			Expect(verdict).To(BeIntact())
 			Expect(verdict.Loss.Writes).To(BeZero())
 		},
-		Entry("3 members lose 1", Label("size:3"), SpecTimeout(3*time.Minute), 3),
+		Entry("3 members lose 1", Label("size:3", "short"), SpecTimeout(3*time.Minute), 3),
 		Entry("5 members lose 2", Label("size:5", "full"), SpecTimeout(4*time.Minute), 5),
 	)
 })
