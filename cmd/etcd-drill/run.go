@@ -42,6 +42,7 @@ saved from the survivor, then all members killed and recovered from a copy of a 
   etcd-drill run --members 5 --lose 3 --fault wipe --source snapshot --backup before --seed 7
   etcd-drill run --source db --lose all -w json
   etcd-drill run --lose all --source db --rto 60s --max-lost 1000
+  etcd-drill run --etcd-version 3.6 --restore-version 3.7
   etcd-drill run --runtime process --binary /usr/bin/etcd`,
 		Args:    noArgs,
 		PreRunE: r.check,
