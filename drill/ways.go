@@ -81,7 +81,7 @@ func (c *comparing) ways(rescued, copied *branch) []way {
 			name: "restart", route: recovery.RouteRestart, text: recovery.RouteRestart.Text(),
 			plan: func(b *branch, _ *Down, outage *Outage) (recovery.Plan, error) {
 				names := c.withData()
-				return b.planned(recovery.NewRestartPlan(outage.cluster.Layout(), names, nil, recovery.WithPlaces(b.site)))
+				return b.planned(recovery.NewRestartPlan(outage.cluster.Layout(), names, nil, recovery.WithPlaces(b.places())))
 			},
 		},
 		{name: "snapshot-after", route: recovery.RouteRestore, text: "restore all from a snapshot saved from the survivor", branch: rescued, plan: restoreAll},
