@@ -43,11 +43,10 @@ var _ = Describe("inspect", Label("etcd", "cli"), Ordered, func() {
 
 		By("starting a real member on it")
 		layout := s.proof.Plan.Layout
-		dirs := map[string]string{layout.Seats[0].Name: copyOf(failed)}
-		site := s.proof.Down.Cluster.Site()
-		cluster := must(harness.Prepare(ctx, site, harness.Birth{Layout: layout, Generation: 50, Dirs: dirs}))
-		Expect(cluster.Start(ctx)).To(Succeed())
+		cluster := must(harness.Prepare(ctx, s.proof.Down.Cluster.Site(), harness.Birth{Layout: layout, Generation: 50}))
 		member := cluster.Members()[0]
+		Expect(member.Disk().Adopt(ctx, copyOf(failed))).To(Succeed()) // Prepare would refuse it
+		Expect(member.Start(ctx)).To(Succeed())
 		Expect(cluster.AwaitReady(ctx, 8*time.Second)).To(MatchError(context.DeadlineExceeded), "it became ready")
 		Expect(member.Endpoint(ctx)).To(HaveField("Peer", Not(BeEmpty())), "it has ended, so it would have told its user")
 		_, err := member.AskAsPeer(ctx, layout.ClusterID(), "")

@@ -142,6 +142,9 @@ func (d *diagnosis) withoutLog() {
 		f.Name, f.Text = CutRestore, "there is no write-ahead log, and the database has lost its members: a restore was ended before it made the log"
 	case d.at.walEmpty && len(d.at.marks) == 0:
 		f.Name, f.Text = CutRestore, "the write-ahead log is empty: a restore was ended before it made the log"
+	case d.at.walBeside != "":
+		f.Name, f.Text = MissingLog, "there is no write-ahead log where etcd looks for it unless it is told; there is one in "+d.at.walBeside
+		f.Do = "start etcd with --wal-dir " + d.at.walBeside + ", and inspect with it, too"
 	case len(d.at.marks) > 0 || sound && c.Term == 1 && c.ConsistentIndex == uint64(len(c.Members)):
 		f.Name, f.Text = MissingLog, "there is no write-ahead log, and there was one: it lay in a directory of its own, or was removed"
 		f.Do = "start etcd with the --wal-dir that it had, and name that directory here with --wal-dir; if it is lost, restore from this database"

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/etcd-drill/etcd-drill/harness"
 )
 
 // InspectOption changes what Inspect looks at.
@@ -151,14 +153,15 @@ func (w Worker) surveyLog(ctx context.Context, dir string, applied uint64, proof
 
 // place is where the parts of an inspected thing lie.
 type place struct {
-	form     Form // empty for a file, whose size decides
-	root     string
-	db       string   // empty for none
-	wal      string   // the folder that holds segments; empty for none
-	walAsked bool     // somebody named the folder of the log
-	walEmpty bool     // there is a folder for the log, or for one in the making, and nothing in it
-	marks    []string // *.snap: written when a log exists
-	received []string // *.snap.db: sent by a leader
+	form      Form // empty for a file, whose size decides
+	root      string
+	db        string   // empty for none
+	wal       string   // the folder that holds segments; empty for none
+	walAsked  bool     // somebody named the folder of the log
+	walEmpty  bool     // there is a folder for the log, or for one in the making, and nothing in it
+	walBeside string   // a log in the data directory, and not where it is looked for; empty for none
+	marks     []string // *.snap: written when a log exists
+	received  []string // *.snap.db: sent by a leader
 }
 
 // locate finds out what lies at a path by the names of files alone.
@@ -181,14 +184,19 @@ func locate(path, walDir string) (place, error) {
 	}
 	at := place{form: FormDirectory, root: path, walAsked: walDir != ""}
 	member := filepath.Join(path, "member")
-	if isDir(filepath.Join(path, "snap")) || isDir(filepath.Join(path, "wal")) { // somebody gave the folder "member" itself
-		member = path
+	if !isDir(member) && (isDir(filepath.Join(path, "snap")) || isDir(filepath.Join(path, "wal"))) {
+		member = path // somebody gave the folder "member" itself
 	}
 	if walDir == "" {
 		walDir = filepath.Join(member, "wal")
 	}
 	if err := at.list(filepath.Join(member, "snap"), walDir); err != nil {
 		return unreadable("", err)
+	}
+	if beside := filepath.Join(path, harness.WALName); at.wal == "" && member != path {
+		if segments, err := segmentsIn(beside); err == nil && len(segments) > 0 {
+			at.walBeside = beside
+		}
 	}
 	if at.db == "" && at.wal == "" {
 		if alone := filepath.Join(path, "db"); isRegular(alone) {

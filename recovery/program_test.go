@@ -107,9 +107,9 @@ func TestTheEndOfAProgramIsTold(t *testing.T) {
 		"panic": {
 			script: isTool + "echo 'panic: assertion failed' >&2; echo trace >&2; exit 2", died: true, code: 2, says: "assertion failed",
 		},
-		"bus error":    {script: isTool + "kill -BUS $$", died: true, code: -1, signal: "bus error", says: "bus error"},
-		"no etcdutl":   {script: "#!/bin/sh\necho hello", says: "hello"},
-		"no program":   {says: "no such file"},
+		"bus error":  {script: isTool + "kill -BUS $$", died: true, code: -1, signal: "bus error", says: "bus error"},
+		"no etcdutl": {script: "#!/bin/sh\necho hello", says: "hello"},
+		"no program": {says: "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			worker, scratch := testWorker(t, "serve"), t.TempDir()

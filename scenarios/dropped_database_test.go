@@ -72,11 +72,10 @@ func expectNoService(ctx context.Context, site harness.Site, half recovery.Resto
 	GinkgoHelper()
 	name, copied := half.Members[0].Name, filepath.Join(GinkgoT().TempDir(), "copy")
 	Expect(os.CopyFS(copied, os.DirFS(half.Members[0].Dir))).To(Succeed())
-	cluster := must(harness.Prepare(ctx, site, harness.Birth{
-		Layout: half.Plan.Layout, Generation: 90, Dirs: map[string]string{name: copied}, Version: half.Plan.Version,
-	}))
-	Expect(cluster.Start(ctx)).To(Succeed())
+	cluster := must(harness.Prepare(ctx, site, harness.Birth{Layout: half.Plan.Layout, Generation: 90, Version: half.Plan.Version}))
 	member := must(cluster.Member(name))
+	Expect(member.Disk().Adopt(ctx, copied)).To(Succeed()) // Prepare would refuse it
+	Expect(member.Start(ctx)).To(Succeed())
 	Eventually(ctx, func() error { _, err := member.AskAsPeer(ctx, cluster.ID(), ""); return err }).
 		WithTimeout(10*time.Second).WithPolling(20*time.Millisecond).Should(Succeed(), "etcd is not up")
 
