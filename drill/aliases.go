@@ -56,6 +56,7 @@ const (
 	Unfenced    = verify.Unfenced
 	Rewound     = verify.Rewound
 	Uncompacted = verify.Uncompacted
+	Deaf        = verify.Deaf
 	Dead        = verify.Dead
 
 	NoDisaster = verify.NoDisaster

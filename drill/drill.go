@@ -89,6 +89,7 @@ type Drill struct {
 	generation int
 	clusters   []*harness.Cluster
 	loads      []*Load
+	watchings  []*Watching
 	branches   []*Drill
 	aside      *setAside
 	intact     bool
@@ -233,6 +234,9 @@ func (d *Drill) Close(ctx context.Context) error {
 	for _, load := range d.loads {
 		_, err := load.Stop(ctx)
 		note(err)
+	}
+	for _, watching := range d.watchings {
+		note(watching.close())
 	}
 	note(d.saveLogs(ctx))
 	keep := d.keepsData()

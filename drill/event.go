@@ -20,6 +20,7 @@ const (
 	EventStarting       EventName = "starting"      // the first cluster's members are being started
 	EventReady          EventName = "ready"         // every member answers
 	EventLoading        EventName = "loading"       // the load began
+	EventWatching       EventName = "watching"      // clients watch that will live through the disaster
 	EventFilled         EventName = "filled"        // as many writes as asked for were acknowledged
 	EventSaving         EventName = "saving"        // a snapshot or copy is being fetched
 	EventFetched        EventName = "fetched"       // the source lies in the drill folder
@@ -38,6 +39,7 @@ const (
 	EventDisarmed       EventName = "disarmed"      // alarms that the source carried were ended on the new cluster
 	EventWritten        EventName = "first-write"   // first acknowledged write
 	EventAgreed         EventName = "agreed"        // every member shows that write
+	EventWatched        EventName = "watched"       // what the watching clients were told of is known
 	EventFencing        EventName = "fencing"       // the old member is being started beside the new cluster
 	EventFenced         EventName = "fenced"        // the observation of the fence ended
 	EventReadBack       EventName = "read-back"     // every member's history and keyspace were read

@@ -21,9 +21,10 @@ type stored struct {
 	Members  int             `json:"members"`
 	Identity verify.Identity `json:"identity"`
 	Fence    *verify.Fence   `json:"fence,omitempty"`
-	// Roster and Disarmed are those of verify.Evidence.
+	// Roster, Disarmed and Watches are those of verify.Evidence.
 	Roster   []ledger.MemberSeat `json:"roster,omitempty"`
 	Disarmed []ledger.Alarm      `json:"disarmed,omitempty"`
+	Watches  []verify.Watch      `json:"watches,omitempty"`
 	Canary   verify.Canary       `json:"canary"`
 	Demands  verify.Demands      `json:"demands"`
 }
@@ -34,7 +35,7 @@ func (f folder) join(s stored) verify.Evidence {
 		Ledger: ledger.ReadEntries(opener(f.ledger())),
 		Outage: s.Outage, Source: s.Source, Reborn: s.Reborn, Members: s.Members,
 		Identity: s.Identity, Fence: s.Fence, Canary: s.Canary, Demands: s.Demands,
-		Roster: s.Roster, Disarmed: s.Disarmed,
+		Roster: s.Roster, Disarmed: s.Disarmed, Watches: s.Watches,
 	}
 	if ev.Source != nil {
 		ev.Source.History, ev.Source.Keyspace = f.history(sourceName), f.keyspace(sourceName)

@@ -3,6 +3,7 @@ package drill
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -22,6 +23,8 @@ type Proof struct {
 	Down   *Down
 	Plan   recovery.Plan
 	Reborn *Reborn
+	// Watching are the clients that watched through the disaster; nil for none.
+	Watching *Watching
 }
 
 // Verify gathers the evidence of a recovery: the source is read offline, every member of the new cluster is read back, an
@@ -34,6 +37,11 @@ func (d *Drill) Verify(ctx context.Context, p Proof) (verify.Verdict, error) {
 			Kind: string(p.Source.Kind), SHA256: p.Source.SHA256,
 			RestorePoint: p.Source.RestorePoint, Compacted: p.Source.Compacted,
 		},
+	}
+	if p.Watching != nil {
+		if plain.Watches = p.Watching.Seen; len(plain.Watches) == 0 {
+			return verify.Verdict{}, errors.New("gather evidence: nobody asked the watching clients what they were told; call Prove before")
+		}
 	}
 	if p.Plan.BumpRevision > 0 {
 		plain.Source.BumpedTo = p.Plan.Revision()

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 func serveEtcd(dir string) error {
 	config := embed.NewConfig()
 	config.Dir, config.LogLevel, config.LogOutputs = dir, "fatal", []string{"stderr"}
-	config.UnsafeNoFsync = true
+	config.UnsafeNoFsync, config.InitialClusterToken = true, dir // every directory is a cluster of its own
 	anyPort, advertised := url.URL{Scheme: "http", Host: "127.0.0.1:0"}, url.URL{Scheme: "http", Host: "127.0.0.1:1"}
 	config.ListenClientUrls, config.ListenPeerUrls = []url.URL{anyPort}, []url.URL{anyPort}
 	config.AdvertiseClientUrls, config.AdvertisePeerUrls = []url.URL{advertised}, []url.URL{advertised}

@@ -13,7 +13,7 @@ func (r Report) phaseLines() []string {
 	var lines []string
 	for _, line := range []string{
 		r.startLine(), r.loadLine(), r.disasterLine(), r.recoverLine(), r.rtoLine(),
-		r.proofLine(), r.bumpLine(), r.stateLine(), r.fenceLine(),
+		r.proofLine(), r.bumpLine(), r.stateLine(), r.watchLine(), r.fenceLine(),
 	} {
 		if line != "" {
 			lines = append(lines, line)
@@ -159,11 +159,15 @@ func (r Report) bumpLine() string {
 	return ""
 }
 
-// stateLine tells of what there is beside keys, if it was compared.
-func (r Report) stateLine() string {
+// stateLine tells of what there is beside keys, watchLine of clients that watched through the disaster; both only where
+// something was compared.
+func (r Report) stateLine() string { return r.claimLine("state") }
+func (r Report) watchLine() string { return r.claimLine("watch") }
+
+func (r Report) claimLine(name string) string {
 	for _, claim := range r.Verdict.Claims {
-		if claim.Name == "state" && (claim.State == "proved" || claim.State == "disproved") {
-			return row("state", claim.Text, "")
+		if claim.Name == name && (claim.State == "proved" || claim.State == "disproved") {
+			return row(name, claim.Text, "")
 		}
 	}
 	return ""

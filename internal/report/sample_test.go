@@ -123,6 +123,7 @@ func intact() verify.Verdict {
 		Claims: []verify.Claim{
 			{Name: "members", State: "proved", Text: "3 members show the source's history, keyspace and HashKV"},
 			{Name: "fence", State: "proved", Text: "the old member stayed alone"},
+			{Name: "watch", State: "proved", Text: "4 clients watched through the disaster; 4 were told of every change"},
 			{Name: "state", State: "proved", Text: "3/3 members: 81 leases with 116 keys, auth off, as in the source"},
 		},
 	}

@@ -11,7 +11,11 @@ func (j *judge) claims() []Claim {
 	if j.ref != nil && j.ref.bumped() {
 		claims = append(claims, j.bumpClaim())
 	}
-	return append(claims, j.identityClaim(), j.fenceClaim(), j.stateClaim(), j.canaryClaim())
+	claims = append(claims, j.identityClaim(), j.fenceClaim(), j.stateClaim())
+	if len(j.ev.Watches) > 0 {
+		claims = append(claims, j.watchClaim())
+	}
+	return append(claims, j.canaryClaim())
 }
 
 func (j *judge) outageClaim() Claim {

@@ -32,6 +32,8 @@ type Evidence struct {
 	Roster []ledger.MemberSeat
 	// Disarmed are the alarms that the drill itself disarmed on the recovered cluster, before its members' states were read.
 	Disarmed []ledger.Alarm
+	// Watches are the clients that watched through the disaster; none in most drills.
+	Watches []Watch
 	// Canary is the first write to the recovered cluster.
 	Canary Canary
 	// Demands says what the drill must have exercised to count.

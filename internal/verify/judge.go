@@ -42,6 +42,7 @@ func Judge(ev Evidence, out Output) (Verdict, error) {
 	}
 	j.checkMembers()
 	j.checkBump()
+	j.checkWatches()
 	if err := j.checkState(); err != nil {
 		return Verdict{}, fmt.Errorf("judge: %w", err)
 	}

@@ -11,6 +11,7 @@ const (
 	claimIdentity = "identity"
 	claimFence    = "fence"
 	claimState    = "state"
+	claimWatch    = "watch"
 	claimCanary   = "canary"
 	claimNone     = "" // for demands on the drill as a whole, which leave every claim as it is
 )

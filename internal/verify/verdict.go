@@ -39,6 +39,7 @@ const (
 	Unfenced    Kind = "unfenced"
 	Rewound     Kind = "rewound"     // the new cluster begins at a revision that clients of the lost one have seen
 	Uncompacted Kind = "uncompacted" // a member answers for revisions that a bump took away
+	Deaf        Kind = "deaf"        // a bump did not cancel a client's watch, so that it misses changes
 	Dead        Kind = "dead"        // the recovered cluster does not take, or does not replicate, a write
 	NoDisaster  Kind = "no-disaster"
 	NoEvidence  Kind = "no-evidence"
@@ -109,7 +110,7 @@ type Compared struct {
 
 // Claim is one line of the proof.
 type Claim struct {
-	Name  string `json:"name"`  // "outage", "prefix", "members", "bump", "identity", "fence", "state", "canary"
+	Name  string `json:"name"`  // "outage", "prefix", "members", "bump", "identity", "fence", "state", "watch", "canary"
 	State string `json:"state"` // "proved", "disproved", "assumed" or "left out"
 	Text  string `json:"text"`
 }
