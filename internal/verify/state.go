@@ -170,10 +170,11 @@ func (j *judge) checkAlarms(want *side, m Member) {
 }
 
 // checkVersions demands a schema no older than the source's, and no downgrade that the source knows nothing of. That a newer
-// server raises the version, and ends a downgrade that is complete, is its business.
+// server raises the version, and ends a downgrade that is complete, is its business. Members are not held against each other:
+// each raises its version in its own time (server/etcdserver/version/monitor.go, UpdateStorageVersionIfNeeded).
 func (j *judge) checkVersions(want *side, m Member) {
 	note := j.noteState(m)
-	if olderVersion(m.State.StorageVersion, want.state.StorageVersion) {
+	if want.member == "" && olderVersion(m.State.StorageVersion, want.state.StorageVersion) {
 		note(Changed, "has storage version %s; %s has %s", m.State.StorageVersion, want.name, want.state.StorageVersion)
 	}
 	if to := m.State.DowngradeTo; to != "" && to != want.state.DowngradeTo {

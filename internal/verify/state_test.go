@@ -214,3 +214,21 @@ func TestStateThatNobodyReadIsNotProved(t *testing.T) {
 		t.Errorf("%s, claim %+v", v.Outcome, got)
 	}
 }
+
+// Members of a young cluster raise the version of their schema one after the other.
+func TestSchemasOfMembersAreNotHeldAgainstEachOther(t *testing.T) {
+	s := newSides()
+	s.keepOldCluster()
+	for i, m := range s.members {
+		for j := range s.shown {
+			s.shown[j].Members[i].ID = m.ID
+		}
+	}
+	s.ev.Roster = s.shown[0].Members
+	s.shown[1].StorageVersion = "3.5.0"
+	if v := s.verdict(t); v.Outcome != Intact {
+		t.Errorf("%s: %+v", v.Outcome, v.Findings)
+	}
+	s.shown[1].DowngradeTo = "3.5.0"
+	mustFind(t, s.verdict(t), want{Damaged, Changed, "m2", "", 0})
+}
