@@ -193,6 +193,45 @@ func TestCheckCountsAScheduledCompaction(t *testing.T) {
 	t.Logf("HashKV %d at %d", hash, scheduled)
 }
 
+// A copy that was made while etcd wrote can be torn so that all its pages make sense.
+func TestCheckWarnsOfARevisionWithoutARecord(t *testing.T) {
+	ctx := testContext(t)
+	b := makeBackups(t, ctx, 60)
+	worker := testWorker(t, "serve")
+	warned := func() bool {
+		source, err := Check(ctx, worker, DBCopy, b.db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(source.Warnings, func(w string) bool { return strings.Contains(w, "has no record") })
+	}
+	drop := func(offset int) { // the record of the nth revision from the end
+		db, err := bolt.Open(b.db, 0o600, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = db.Update(func(tx *bolt.Tx) error {
+			at := make([]byte, 17)
+			binary.BigEndian.PutUint64(at, uint64(b.live.revision-int64(offset)))
+			at[8] = '_'
+			return tx.Bucket(schema.Key.Name()).Delete(at)
+		})
+		if err := errors.Join(err, db.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if warned() {
+		t.Error("an untouched copy has a revision without a record")
+	}
+	if drop(1); !warned() { // the put before the last delete
+		t.Error("a revision is gone, and nothing is said of it")
+	}
+	editMeta(t, b.db, schema.FinishedCompactKeyName, b.live.revision-1)
+	if warned() {
+		t.Error("a compaction takes records away, which is no gap")
+	}
+}
+
 func editMeta(t *testing.T, path string, key []byte, rev int64) {
 	t.Helper()
 	db, err := bolt.Open(path, 0o600, nil)

@@ -93,6 +93,10 @@ func (j *job) describe(ctx context.Context, tx *bolt.Tx, source *Source) error {
 	}
 	source.Records, source.Keys = found.records, int64(len(found.live))
 	source.LastRecord = found.last
+	if found.gap > 0 {
+		source.Warnings = append(source.Warnings, fmt.Sprintf("revision %d, above the compaction point, has no record; etcd leaves none out: "+
+			"the file was copied while it was written to, or was made by other hands", found.gap))
+	}
 	source.RestorePoint = max(source.LastRecord, source.Compacted, 1)
 	if version := schema.ReadStorageVersionFromSnapshot(tx); version != nil {
 		source.StorageVersion = version.String()
@@ -105,13 +109,23 @@ func (j *job) describe(ctx context.Context, tx *bolt.Tx, source *Source) error {
 type surveyed struct {
 	records int64
 	last    int64            // the greatest main revision; 0 if there is no record
+	gap     int64            // the first revision above the compaction point that has no record, although a later one has; 0 if none
 	live    map[string]int64 // the lease of every live key, 0 for none
 }
 
 func surveyRecords(ctx context.Context, tx *bolt.Tx) (surveyed, error) {
 	found := surveyed{live: map[string]int64{}}
-	err := forEachRecord(ctx, tx, func(r rawRecord) error {
+	compacted, err := compactionPoint(tx)
+	if err != nil {
+		return found, err
+	}
+	due := max(compacted, 1) + 1 // etcd's store begins with revision 1, which no record has
+	err = forEachRecord(ctx, tx, func(r rawRecord) error {
 		found.records++
+		if found.gap == 0 && r.rev.Main > due {
+			found.gap = due
+		}
+		due = max(due, r.rev.Main+1)
 		found.last = max(found.last, r.rev.Main)
 		switch {
 		case r.tombstone:

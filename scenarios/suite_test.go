@@ -57,6 +57,7 @@ type rig struct {
 	base
 	versions []string // that the chosen specs ask for by name
 	runtime  host.Chosen
+	relic    *relic // see remains
 }
 
 var suite rig
