@@ -20,6 +20,9 @@ func (f folder) evidence() string { return filepath.Join(string(f), "evidence.js
 func (f folder) verdict() string  { return filepath.Join(string(f), "verdict.json") }
 func (f folder) report() string   { return filepath.Join(string(f), "report.json") }
 
+// page is the report for people, junit the one for the pipelines that read JUnit's XML.
+func (f folder) page() string { return filepath.Join(string(f), "report.html") }
+
 func (f folder) comparison() string { return filepath.Join(string(f), "comparison.json") }
 
 // source describes the backup; backup is the file itself, a copy of the cluster's data that does not stay for ever.

@@ -13,7 +13,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
 
-// Rehearse runs one drill from start to verdict, cleans up, and writes report.json to the drill folder. The report is
+// Rehearse runs one drill from start to verdict, cleans up, and writes report.json and report.html to the drill folder. The report is
 // returned beside an error as far as the drill got. A verdict that is not intact is no error.
 func Rehearse(ctx context.Context, spec Spec, opts Options) (out Report, err error) {
 	d, err := Open(ctx, spec, opts)
@@ -30,7 +30,7 @@ func Rehearse(ctx context.Context, spec Spec, opts Options) (out Report, err err
 	err = errors.Join(err, d.Close(ctx))
 	out = d.report(r, err)
 	if d.folder.exists() {
-		err = errors.Join(err, writeJSON(d.folder.report(), out))
+		err = errors.Join(err, d.folder.keepReport(out))
 	}
 	return out, err
 }

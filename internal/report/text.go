@@ -79,10 +79,12 @@ func writeLines(w io.Writer, lines []string) error {
 
 // printable replaces what could control a terminal: texts carry keys and error messages of the cluster under test.
 func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, text)
+	return strings.Map(printableRune, text)
+}
+
+func printableRune(r rune) rune {
+	if unicode.IsPrint(r) {
+		return r
+	}
+	return unicode.ReplacementChar
 }

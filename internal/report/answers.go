@@ -1,0 +1,177 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/etcd-drill/etcd-drill/internal/verify"
+)
+
+// answer is what a page says to one of the three questions of the person on call.
+type answer struct {
+	Question string
+	Short    string // in a word or a figure
+	Text     string // what it rests on
+	Class    string // "good", "bad" or "unsure"
+	Targets  []targetRow
+}
+
+// targetRow is a target as a page shows it.
+type targetRow struct {
+	Name, Wanted, State, Class string
+}
+
+const (
+	good   = "good"
+	bad    = "bad"
+	unsure = "unsure"
+)
+
+// answers are those to: would it come back, how long, how much is lost.
+func (r Report) answers() []answer {
+	return []answer{r.comesBack(), r.takes(), r.loses()}
+}
+
+func (r Report) comesBack() answer {
+	a := answer{Question: "Would it come back?"}
+	v := r.Verdict
+	switch r.outcome() {
+	case verify.Intact:
+		a.Short, a.Class = "Yes", good
+		a.Text = fmt.Sprintf("%s of %d hold what the source promised: %s explained, %s compared.", count(int64(v.Compared.Members), "member"),
+			max(r.Spec.Members, v.Compared.Members), count(v.Compared.Revisions, "revision"), count(v.Compared.Keys, "key"))
+	case verify.Damaged:
+		a.Short, a.Class, a.Text = "Damaged", bad, count(int64(v.FindingCount), "finding")+" against it."
+		for _, finding := range v.Findings {
+			if finding.Kind == verify.Dead {
+				a.Short, a.Text = "No", "The recovered cluster does not live."
+			}
+		}
+	default:
+		a.Short, a.Class, a.Text = "Not known", unsure, "The drill proved nothing."
+		if r.Failure != "" {
+			a.Text = "It ended early: " + oneLine(r.Failure)
+		} else if len(v.Findings) > 0 {
+			a.Text = oneLine(v.Findings[0].Text)
+		}
+	}
+	if id := r.identityText(); id != "" {
+		a.Text += " " + strings.ToUpper(id[:1]) + id[1:] + "."
+	}
+	return a
+}
+
+func (r Report) takes() answer {
+	a := answer{Question: "How long?", Class: r.classOf(TargetRTO)}
+	a.Targets = r.targetRows(TargetRTO)
+	if reason := r.rtoUnknown(); reason != "" {
+		a.Short, a.Text = "Not measured", strings.ToUpper(reason[:1])+reason[1:]+"."
+		if a.Class == "" {
+			a.Class = unsure
+		}
+		return a
+	}
+	a.Short, a.Text = seconds(r.RTO.Total), "From the first signal to the first acknowledged write, without human time."
+	if agree, ok := r.RTO.part(PartAgree); ok {
+		a.Text += " All members agreed after " + seconds(agree.After+agree.Duration) + "."
+	}
+	if a.Class == "" {
+		a.Class = good
+	}
+	return a
+}
+
+func (r Report) loses() answer {
+	a := answer{Question: "How much is lost?", Class: r.classOf(TargetRPO, TargetMaxLost)}
+	a.Targets = r.targetRows(TargetRPO, TargetMaxLost)
+	loss := r.Verdict.Loss
+	switch {
+	case r.lossUnknown() != "":
+		reason := r.lossUnknown()
+		a.Short, a.Text = "Not known", strings.ToUpper(reason[:1])+reason[1:]+"."
+		a.Class = unsure
+		return a
+	case loss.Writes == 0:
+		a.Short, a.Text = "Nothing", "No acknowledged write was lost (RPO 0s)."
+	default:
+		a.Short = count(loss.Writes, "write")
+		a.Text = fmt.Sprintf("Acknowledged, and above revision %d, where the source ends. The first returned %s before the signal (RPO).",
+			r.Verdict.RestorePoint, fine(loss.Window))
+		if loss.Window <= 0 {
+			a.Text = fmt.Sprintf("Acknowledged, and above revision %d, where the source ends. All returned after the signal: members do not "+
+				"die at once (RPO 0s).", r.Verdict.RestorePoint)
+		}
+	}
+	if r.dataDamaged() {
+		a.Short, a.Class = count(loss.Writes, "write")+", and damage", bad
+		if loss.Writes == 0 {
+			a.Text = fmt.Sprintf("No acknowledged write lies above revision %d, where the source ends.", r.Verdict.RestorePoint)
+		}
+		a.Text += " But what must be there, up to it, is not as it was: see the findings."
+	}
+	if loss.Resurrected > 0 {
+		a.Text += fmt.Sprintf(" %s back because the delete was lost.", are(loss.Resurrected, "key"))
+	}
+	if a.Class == "" {
+		if a.Class = good; loss.Writes > 0 {
+			a.Class = unsure // whether it is too much nobody has said
+		}
+	}
+	return a
+}
+
+// dataDamaged tells whether data that the source promises is not there, or not as it was.
+func (r Report) dataDamaged() bool {
+	return slices.ContainsFunc(r.Verdict.Findings, func(f verify.Finding) bool {
+		switch f.Kind {
+		case verify.Missing, verify.Changed, verify.Undeleted, verify.Phantom, verify.Torn, verify.Lost, verify.Diverged:
+			return f.Outcome == verify.Damaged
+		}
+		return false
+	})
+}
+
+// are is a number with its noun and a verb.
+func are(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun + " is"
+	}
+	return count(n, noun) + " are"
+}
+
+// classOf is the worst state of these targets; empty if none of them was set.
+func (r Report) classOf(names ...string) string {
+	class := ""
+	for _, row := range r.targetRows(names...) {
+		if class == "" || row.Class == bad || class == good {
+			class = row.Class
+		}
+	}
+	return class
+}
+
+func (r Report) targetRows(names ...string) []targetRow {
+	var rows []targetRow
+	for _, t := range r.Targets {
+		for _, name := range names {
+			if t.Name != name {
+				continue
+			}
+			row := targetRow{Name: name, Wanted: t.wanted(), State: "missed", Class: bad}
+			switch {
+			case t.Unmeasured != "":
+				row.State, row.Class = "not measured", unsure
+			case t.Met:
+				row.State, row.Class = "met", good
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// oneLine is text from outside, in one line that nothing in it controls.
+func oneLine(text string) string {
+	return printable(strings.ReplaceAll(strings.TrimSpace(text), "\n", " | "))
+}
