@@ -54,7 +54,9 @@ func mayImportSibling(from, to string) bool {
 }
 
 // forTests are the packages that only tests import. They may lie beside the package whose tests use them.
-func forTests() []string { return []string{"harness/fake", "harness/runtimetest", "drill/matchers", "recovery/spoil"} }
+func forTests() []string {
+	return []string{"harness/fake", "harness/runtimetest", "drill/matchers", "recovery/spoil"}
+}
 
 // reserved is something that few packages may import.
 type reserved struct {

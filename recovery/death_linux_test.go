@@ -34,7 +34,7 @@ func die(how string) {
 		zap.Must(zap.NewProduction()).Fatal("failed to do what a library must")
 	case "overflow":
 		debug.SetMaxStack(1 << 20)
-		deeper(0)
+		fmt.Fprintln(os.Stderr, deeper(0))
 	case "starve":
 		_ = unix.Setrlimit(unix.RLIMIT_AS, &unix.Rlimit{Cur: 4 << 30, Max: 4 << 30})
 		debug.SetGCPercent(-1)
@@ -111,7 +111,8 @@ func TestEveryDeathOfAWorkerHasAName(t *testing.T) {
 				t.Errorf("%q does not say %q", text, want.words)
 			}
 			var again WorkerError
-			if text, err := json.Marshal(death); err != nil || json.Unmarshal(text, &again) != nil || again.Kind != death.Kind || again.Error() != death.Error() {
+			text, err := json.Marshal(death)
+			if err := errors.Join(err, json.Unmarshal(text, &again)); err != nil || again.Error() != death.Error() {
 				t.Errorf("%s is not %v, %v", text, death, err)
 			}
 			assertEmpty(t, worker.Scratch)
@@ -142,7 +143,8 @@ func TestADeadlineOfTheCallerIsAHang(t *testing.T) {
 	defer cancel()
 	_, err := Check(ctx, testWorker(t, "stop"), DBCopy, source)
 	var death *WorkerError
-	if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, reason) || !errors.As(err, &death) || death.Kind != DeathHang || death.After < 200*time.Millisecond {
+	if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, reason) || !errors.As(err, &death) ||
+		death.Kind != DeathHang || death.After < 200*time.Millisecond {
 		t.Errorf("got %v", err)
 	}
 }

@@ -44,7 +44,9 @@ func (k *killer) Write(data []byte) (int, error) {
 // steps are lines of the log of a restore: before the source is copied, before the old members are removed, before the bump,
 // before the new members are added and the log is made, before the index is reset, and when all is done.
 func steps() []string {
-	return []string{"1 restoring snapshot", "1 Opening db file", "2 Opening db file", "3 Opening db file", "4 Opening db file", "1 restored snapshot"}
+	return []string{
+		"1 restoring snapshot", "1 Opening db file", "2 Opening db file", "3 Opening db file", "4 Opening db file", "1 restored snapshot",
+	}
 }
 
 func goodPlan(t *testing.T) (plan Plan, snapshot string) {

@@ -33,7 +33,7 @@ func freeBytes(dir string) (int64, error) {
 	if err := unix.Statfs(dir, &stat); err != nil {
 		return 0, err
 	}
-	blocks, size := uint64(stat.Bavail), uint64(stat.Bsize)
+	blocks, size := uint64(stat.Bavail), uint64(stat.Bsize) //nolint:unconvert // the types depend on the operating system
 	if size > 0 && blocks > math.MaxInt64/size {
 		return math.MaxInt64, nil
 	}

@@ -21,7 +21,9 @@ var _ = Describe("a damaged source", Label("disaster:damaged-source"), func() {
 			relic := remains(ctx)
 			size := int(relic.checked(ctx, recovery.SavedSnapshot).SizeBytes)
 			cut := Or(MatchError(recovery.ErrEmpty), MatchError(recovery.ErrNoHash), MatchError(recovery.ErrBadHash))
-			for _, at := range []int{0, 1, 31, 32, 33, 511, 512, 544, 4096, 4128, 8192, size / 2, size/1024*512 + 32, size - 4096, size - 33, size - 32, size - 1} {
+			for _, at := range []int{
+				0, 1, 31, 32, 33, 511, 512, 544, 4096, 4128, 8192, size / 2, size/1024*512 + 32, size - 4096, size - 33, size - 32, size - 1,
+			} {
 				path := relic.damaged(spoil.CutAt(at))
 				_, err := recovery.Check(ctx, suite.worker(), recovery.SavedSnapshot, path)
 				Expect(err).To(cut, "%d of %d bytes", at, size)

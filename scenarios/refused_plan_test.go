@@ -83,9 +83,12 @@ var _ = Describe("a plan that leads astray", Label("disaster:plan-astray"), func
 		},
 		Entry("0", Label("via:bump-0"), SpecTimeout(time.Minute), uint64(0), recovery.WithMarkCompacted()),
 		Entry("1 without its mark", Label("via:bump-unmarked"), SpecTimeout(time.Minute), uint64(1)),
-		Entry("near the end of an int64", Label("via:bump-to-the-end"), SpecTimeout(time.Minute), uint64(math.MaxInt64-100), recovery.WithMarkCompacted()),
-		Entry("the end of an int64", Label("via:bump-over-the-end"), SpecTimeout(time.Minute), uint64(math.MaxInt64), recovery.WithMarkCompacted()),
-		Entry("2^64-1", Label("via:bump-backwards"), SpecTimeout(time.Minute), uint64(math.MaxUint64), recovery.WithMarkCompacted()),
+		Entry("near the end of an int64", Label("via:bump-to-the-end"), SpecTimeout(time.Minute),
+			uint64(math.MaxInt64-100), recovery.WithMarkCompacted()),
+		Entry("the end of an int64", Label("via:bump-over-the-end"), SpecTimeout(time.Minute),
+			uint64(math.MaxInt64), recovery.WithMarkCompacted()),
+		Entry("2^64-1", Label("via:bump-backwards"), SpecTimeout(time.Minute),
+			uint64(math.MaxUint64), recovery.WithMarkCompacted()),
 	)
 })
 

@@ -118,7 +118,7 @@ func (s *specFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&s.spec.RestoreVersion, "restore-version", "", "etcd version to restore on (default: the one that was lost)")
 	flags.IntVar(&s.spec.RestoreMembers, "restore-members", 0, "size of the restored cluster (default: that of the lost one)")
 	flags.Uint64Var(&s.spec.BumpRevision, "bump-revision", 0, "begin this many revisions beyond the source; needs --mark-compacted")
-	flags.BoolVar(&s.spec.MarkCompacted, "mark-compacted", false, "take what lies below a bumped revision for compacted; needs --bump-revision")
+	flags.BoolVar(&s.spec.MarkCompacted, "mark-compacted", false, "take what lies below a bump for compacted; needs --bump-revision")
 	flags.BoolVar(&s.spec.TLS, "tls", false, "members speak TLS to peers and clients, under certificates made for the run")
 	flags.BoolVar(&s.spec.Auth, "auth", false, "switch authentication on; goes with --tls, and the drill is root by its certificate")
 	flags.BoolVar(&s.spec.SeparateWAL, "separate-wal", false, "members keep their write-ahead log apart from their data")

@@ -71,8 +71,8 @@ func TestABumpedWorldIsIntactAndSaysWhatWasNotRead(t *testing.T) {
 	for _, claim := range v.Claims {
 		texts[claim.Name] = claim.State + ": " + claim.Text
 	}
-	if !strings.Contains(texts["members"], "no member can show its history") || !strings.HasPrefix(texts["bump"], "proved: begins at revision") ||
-		!strings.Contains(texts["bump"], "; 3/3 members refuse") {
+	if !strings.Contains(texts["members"], "no member can show its history") ||
+		!strings.HasPrefix(texts["bump"], "proved: begins at revision") || !strings.Contains(texts["bump"], "; 3/3 members refuse") {
 		t.Errorf("claims are %q", texts)
 	}
 	for _, claim := range judged(t, newWorld(seeded(7), ordinary)).Claims {
