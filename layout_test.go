@@ -34,7 +34,7 @@ func rows() map[string]int {
 		"harness": nouns, "internal/ledger": nouns,
 
 		"harness/docker": phases, "harness/fake": phases, "harness/process": phases, "harness/runtimetest": phases,
-		"faults": phases, "recovery": phases, "recovery/spoil": phases,
+		"faults": phases, "recovery": phases, "recovery/dataset": phases, "recovery/spoil": phases,
 		"internal/load": phases, "internal/verify": phases, "internal/report": phases,
 
 		"harness/host": choice,
@@ -74,7 +74,7 @@ func reservations() []reserved {
 		},
 		{
 			prefixes: []string{"go.etcd.io/etcd/etcdutl", "go.etcd.io/etcd/server", "go.etcd.io/bbolt"},
-			to:       []string{"recovery"},
+			to:       []string{"recovery", "recovery/dataset"},
 		},
 		{
 			prefixes: []string{"testing", "github.com/onsi/ginkgo", "github.com/onsi/gomega"},
