@@ -13,6 +13,8 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 )
@@ -74,6 +76,9 @@ func Dial(clientURL string, access Access) (*clientv3.Client, error) {
 		})),
 	})
 	if err != nil && access.Login.Password != "" {
+		if status.Code(err) == codes.DeadlineExceeded && !errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("%w: %w", context.DeadlineExceeded, err) // the server noticed it first
+		}
 		return nil, fmt.Errorf("%w as %s: %w; a login with a password needs a quorum, a client certificate of that name does not",
 			ErrNoLogin, access.Login.User, err)
 	}

@@ -16,7 +16,9 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/status"
 
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 )
@@ -223,4 +225,29 @@ func (s *street) connect(from net.Conn) {
 	s.open = append(s.open, from, to)
 	go func() { _, _ = io.Copy(to, from) }()
 	go func() { _, _ = io.Copy(from, to) }()
+}
+
+// lateAuth is an etcd whose own clock ends a login a moment before the client's does.
+type lateAuth struct{ pb.UnimplementedAuthServer }
+
+func (lateAuth) Authenticate(context.Context, *pb.AuthenticateRequest) (*pb.AuthenticateResponse, error) {
+	return nil, status.Error(codes.DeadlineExceeded, "context deadline exceeded")
+}
+
+func TestALoginThatGetsNoAnswerEndsAtADeadline(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	pb.RegisterAuthServer(server, lateAuth{})
+	go func() { _ = server.Serve(listener) }() // ends with Stop
+	defer server.Stop()
+	client, err := Dial("http://"+listener.Addr().String(), Access{Login: Login{User: "root", Password: "secret"}})
+	if client != nil || !errors.Is(err, ErrNoLogin) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, %v", client, err)
+	}
+	if err == nil || !strings.Contains(err.Error(), "as root") || strings.Contains(err.Error(), "secret") {
+		t.Errorf("the error does not say who, or says too much: %v", err)
+	}
 }

@@ -1,6 +1,7 @@
 package scenarios_test
 
 import (
+	"context"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -96,7 +97,9 @@ func readsFrom(ctx SpecContext, node harness.Node) harness.Reading {
 	defer client.Close() //nolint:errcheck // every call has been answered by then
 	var reading harness.Reading
 	Eventually(func(g Gomega) {
-		response, err := client.Get(ctx, "any")
+		bounded, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		response, err := client.Get(bounded, "any")
 		g.Expect(err).NotTo(HaveOccurred())
 		reading = harness.Reading{
 			Cluster: identity.ClusterID(response.Header.ClusterId), Member: identity.MemberID(response.Header.MemberId),
