@@ -21,10 +21,12 @@ import (
 func evidenceFiles() []string {
 	files := []string{
 		"drill.json", "events.jsonl", "ledger.jsonl", "lost.jsonl", "plan.txt", "evidence.json", "verdict.json", "report.json",
-		"source/source.json", "source/history.jsonl", "source/keyspace.jsonl",
+		"source/source.json", "source/history.jsonl", "source/keyspace.jsonl", "source/leases.jsonl", "source/state.json",
 	}
 	for _, name := range []string{"m1", "m2", "m3", "m4", "m5"} {
-		files = append(files, "members/"+name+"/etcd.log", "members/"+name+"/history.jsonl", "members/"+name+"/keyspace.jsonl")
+		for _, file := range []string{"etcd.log", "history.jsonl", "keyspace.jsonl", "leases.jsonl"} {
+			files = append(files, "members/"+name+"/"+file)
+		}
 	}
 	return files
 }

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"os"
@@ -58,6 +60,10 @@ var _ = Describe("an untouched drill", Label("etcd", "sabotage"), Ordered, Conti
 		Entry("moved an acknowledged write above R", (*evidence).moveAboveR, SpecTimeout(rowWithin)),
 		Entry("gave a member the old cluster's ID", (*evidence).staleCluster, SpecTimeout(rowWithin)),
 		Entry("gave a member the source of another restore", (*evidence).otherSource, SpecTimeout(rowWithin)),
+		Entry("took a lease from a member", (*evidence).dropLease, SpecTimeout(rowWithin)),
+		Entry("switched authentication on at a member", (*evidence).authOn, SpecTimeout(rowWithin)),
+		Entry("listed a member of the lost cluster again", (*evidence).zombie, SpecTimeout(rowWithin)),
+		Entry("has not read what a member holds beside keys", (*evidence).unreadState, SpecTimeout(rowWithin)),
 	)
 
 	DescribeTable("only shows another loss after somebody", func(_ SpecContext, edit func(*evidence) func(*verify.Verdict)) {
@@ -79,7 +85,9 @@ func copyEvidence(folder string) string {
 	GinkgoHelper()
 	to := newFolder("evidence")
 	Expect(os.MkdirAll(filepath.Join(to, "source"), 0o700)).To(Succeed())
-	for _, name := range []string{"ledger.jsonl", "evidence.json", "source/history.jsonl", "source/keyspace.jsonl"} {
+	for _, name := range []string{
+		"ledger.jsonl", "evidence.json", "source/history.jsonl", "source/keyspace.jsonl", "source/leases.jsonl",
+	} {
 		Expect(os.WriteFile(filepath.Join(to, name), must(os.ReadFile(filepath.Join(folder, name))), 0o600)).To(Succeed())
 	}
 	Expect(os.CopyFS(filepath.Join(to, "members"), os.DirFS(filepath.Join(folder, "members")))).To(Succeed())
@@ -197,6 +205,39 @@ func (e *evidence) otherSource() (verify.Outcome, charge) {
 	return verify.Damaged, charge{
 		kind: verify.MixedSource, member: member["name"].(string), reason: "was restored from a file with SHA-256 07e4",
 	}
+}
+
+func (e *evidence) dropLease() (verify.Outcome, charge) {
+	GinkgoHelper()
+	name := e.member(1)["name"].(string)
+	path := e.path("members/" + name + "/leases.jsonl")
+	_, rest, found := bytes.Cut(must(os.ReadFile(path)), []byte("\n"))
+	Expect(found).To(BeTrue())
+	Expect(os.WriteFile(path, rest, 0o600)).To(Succeed())
+	return verify.Damaged, charge{kind: verify.Missing, member: name, reason: "does not have lease"}
+}
+
+func (e *evidence) authOn() (verify.Outcome, charge) {
+	member := e.member(1)
+	member["state"].(map[string]any)["auth"].(map[string]any)["enabled"] = true
+	return verify.Damaged, charge{kind: verify.Changed, member: member["name"].(string), reason: "has authentication on"}
+}
+
+func (e *evidence) zombie() (verify.Outcome, charge) {
+	member := e.member(2)
+	state := member["state"].(map[string]any)
+	old := e.plain["source"].(map[string]any)["state"].(map[string]any)["members"].([]any)
+	state["members"] = append(state["members"].([]any), old[0])
+	slices.SortFunc(state["members"].([]any), func(a, b any) int {
+		return cmp.Compare(a.(map[string]any)["id"].(string), b.(map[string]any)["id"].(string))
+	})
+	return verify.Damaged, charge{kind: verify.Stray, member: member["name"].(string), reason: "holds a member that was not planned"}
+}
+
+func (e *evidence) unreadState() (verify.Outcome, charge) {
+	member := e.member(0)
+	delete(member, "state")
+	return verify.Inconclusive, charge{kind: verify.NoEvidence, member: member["name"].(string), reason: "holds beside its keys was not read"}
 }
 
 func (e *evidence) member(i int) map[string]any { return e.plain["reborn"].([]any)[i].(map[string]any) }
