@@ -66,6 +66,16 @@ func (e *SourceError) next() string {
 		return "check it as a snapshot if it is one, otherwise use another backup"
 	case ErrSourceChanged:
 		return "check it again and make a new plan"
+	case ErrEndedEarly:
+		return "see whether the program before the pipe failed (set -o pipefail), and try again"
+	case ErrInUse:
+		return "wait until it is complete; of a member that runs, save a snapshot"
+	case ErrTooLarge:
+		return "allow more with --max-unpacked if you trust it"
+	case ErrWrongArchive:
+		return "an archive must hold one backup and nothing else"
+	case ErrPoisoned:
+		return "see etcd-drill inspect for what it is"
 	default:
 		return "use another backup, or the db file of another member"
 	}
@@ -74,7 +84,7 @@ func (e *SourceError) next() string {
 // ProvedBad reports whether the error proves that a source is damaged, as opposed to one that could not be examined.
 func ProvedBad(err error) bool {
 	for _, fault := range []error{
-		ErrEmpty, ErrNoHash, ErrBadHash, ErrNotBolt, ErrMisaligned, ErrTruncated, ErrBadStructure, ErrBadLog,
+		ErrEmpty, ErrNoHash, ErrBadHash, ErrNotBolt, ErrMisaligned, ErrTruncated, ErrBadStructure, ErrBadLog, ErrBadArchive,
 	} {
 		if errors.Is(err, fault) {
 			return true

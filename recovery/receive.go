@@ -1,0 +1,222 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Why a backup is not taken as it was handed over. Of these only ErrBadArchive proves that it is bad.
+var (
+	// ErrBadArchive means that what a backup is packed in does not match its own checksums, or ends too early.
+	ErrBadArchive = errors.New("archive is damaged")
+	// ErrWrongArchive means that an archive holds something else than one backup: no file, two, one whose path leads out of it.
+	ErrWrongArchive = errors.New("archive does not hold exactly one backup")
+	// ErrTooLarge means that a backup unpacks to more than was allowed.
+	ErrTooLarge = errors.New("backup is larger than allowed")
+	// ErrEndedEarly means that a stream ended before the backup in it did. That is no proof against the backup: whoever wrote into
+	// the pipe may have failed.
+	ErrEndedEarly = errors.New("input ended early")
+	// ErrInUse means that a backup is still being written, or is the database of a member that runs.
+	ErrInUse = errors.New("source is being written to")
+	// ErrPoisoned means that a directory cannot be restored from, although its database may be sound.
+	ErrPoisoned = errors.New("directory is no source")
+)
+
+// DefaultMaxBytes is how large a backup may be when it is unpacked if nobody says otherwise: more than the largest quota that etcd
+// advises, which is 8 GiB.
+const DefaultMaxBytes = int64(10) << 30
+
+// Intake says where a backup comes from and where it may be unpacked.
+type Intake struct {
+	// Path names a file, a directory or a pipe. Stream is read in its place if it is not nil, and Path only names it then.
+	Path   string
+	Stream io.Reader
+	// Dir is a folder of the caller's own, made if it is missing, for what has to be unpacked; what is usable as it is stays where
+	// it is.
+	Dir string
+	// MaxBytes bounds what is unpacked; DefaultMaxBytes if 0.
+	MaxBytes int64
+	// Progress, if set, is called with the number of bytes unpacked so far.
+	Progress func(bytes int64)
+}
+
+// Received is a backup that lies where it can be checked.
+type Received struct {
+	// Path is the database, in its place or unpacked, and Kind says whether it carries a hash, by its size alone.
+	Path string `json:"path"`
+	Kind Kind   `json:"kind"`
+	// Given is what was handed over, Form whether that is, or holds, a file or a data directory.
+	Given string `json:"given"`
+	Form  Form   `json:"form"`
+	// Packing names what it was packed in, the outermost first: "gzip", "zstd", "tar", "zip"; empty for nothing. Inside is its name
+	// in an archive.
+	Packing []string `json:"packing,omitempty"`
+	Inside  string   `json:"inside,omitempty"`
+	// Modified is when what was given was changed last; zero for a stream.
+	Modified time.Time `json:"modified,omitzero"`
+	// Log is what was found beside a database in its directory; nil for none.
+	Log *Log `json:"log,omitempty"`
+
+	looks    []sight
+	streamed bool
+}
+
+// sight is what a file looked like when reading it began.
+type sight struct {
+	path string
+	info fs.FileInfo
+}
+
+// Receive takes a backup in any form in which people keep one: a saved snapshot, a db copy, a data directory; each also packed
+// with gzip or zstd, in a tar or a zip archive, or through a pipe. What it is is told by its content, never by its name. Nothing
+// is written to what was given, and what is unpacked is 0600 in Dir, where it stays after an error, too: the folder is the
+// caller's to remove.
+//
+// An archive must hold exactly one file, or one data directory. A directory is inspected first, and refused with ErrPoisoned if
+// it is the remains of a restore, with ErrInUse if a member runs on it.
+//
+// Errors are a *SourceError that wraps one of the sentinels, as long as the backup is at fault.
+func Receive(ctx context.Context, w Worker, in Intake) (Received, error) {
+	if in.MaxBytes == 0 {
+		in.MaxBytes = DefaultMaxBytes
+	}
+	if in.Stream != nil {
+		return receiveStream(ctx, w, in, in.Stream)
+	}
+	path, err := filepath.Abs(in.Path)
+	if err != nil {
+		return Received{}, fmt.Errorf("take backup: %w", err)
+	}
+	in.Path = path
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return Received{}, &SourceError{Path: path, Fault: ErrUnreadable, Cause: err}
+	case info.IsDir():
+		return receiveDirectory(ctx, w, Received{Given: path, Modified: info.ModTime()}, path)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return Received{}, &SourceError{Path: path, Fault: ErrUnreadable, Cause: err}
+	}
+	defer func() { _ = file.Close() }() // read only
+	if !info.Mode().IsRegular() {
+		return receiveStream(ctx, w, in, file)
+	}
+	return receiveFile(ctx, w, in, file)
+}
+
+func receiveStream(ctx context.Context, w Worker, in Intake, stream io.Reader) (Received, error) {
+	u := &unpacking{ctx: ctx, in: in, streamed: true}
+	return u.receive(w, stream, Received{Given: in.Path})
+}
+
+// receiveFile leaves a file that is not packed where it is.
+func receiveFile(ctx context.Context, w Worker, in Intake, file *os.File) (Received, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return Received{}, &SourceError{Path: in.Path, Fault: ErrUnreadable, Cause: err}
+	}
+	received := Received{Given: in.Path, Modified: info.ModTime(), looks: []sight{{in.Path, info}}}
+	if heldOpen(in.Path) {
+		return Received{}, &SourceError{Path: in.Path, Fault: ErrInUse, Why: "a process holds it open as a database"}
+	}
+	head, err := headOf(file)
+	if err != nil {
+		return Received{}, &SourceError{Path: in.Path, Fault: ErrUnreadable, Cause: err}
+	}
+	if packingOf(head) == "" {
+		received.Path, received.Kind = in.Path, kindOf(info.Size())
+		received.Form = Form(received.Kind)
+		return received, nil
+	}
+	u := &unpacking{ctx: ctx, in: in, file: file, size: info.Size()}
+	unpacked, err := u.receive(w, file, received)
+	if changed := received.Unchanged(); changed != nil {
+		return Received{}, changed // which explains whatever else was found
+	}
+	return unpacked, err
+}
+
+// receiveDirectory looks at a data directory as Inspect does. The database stays in its place.
+func receiveDirectory(ctx context.Context, w Worker, received Received, dir string) (Received, error) {
+	found, err := Inspect(ctx, w, dir)
+	if err != nil {
+		return Received{}, err
+	}
+	if f, inUse := found.Find(InUse); inUse {
+		return Received{}, &SourceError{Path: dir, Fault: ErrInUse, Why: f.Text}
+	}
+	if found.Database == nil {
+		return Received{}, &SourceError{Path: dir, Fault: ErrPoisoned, Why: "it holds no database"}
+	}
+	for _, f := range found.Findings {
+		if fault, damaged := faultNames()[string(f.Name)]; damaged && f.Weight == Damaged && f.Name != DamagedLog {
+			return Received{}, &SourceError{Path: found.Database.Path, Fault: fault, Why: f.Text}
+		}
+	}
+	if refusal, refused := refusalOf(found); refused {
+		return Received{}, &SourceError{Path: dir, Fault: ErrPoisoned, Why: refusal.Why}
+	}
+	info, err := os.Stat(found.Database.Path)
+	if err != nil {
+		return Received{}, &SourceError{Path: dir, Fault: ErrUnreadable, Cause: err}
+	}
+	received.Path, received.Kind, received.Form, received.Log = found.Database.Path, found.Database.Kind, found.Form, found.Log
+	received.looks = append(received.looks, sight{found.Database.Path, info})
+	return received, nil
+}
+
+// Check examines the backup as the function of that name does. A file that changed since it was received is ErrInUse, whatever
+// was found in it.
+func (r Received) Check(ctx context.Context, w Worker) (Source, error) {
+	source, err := Check(ctx, w, r.Kind, r.Path)
+	if ctx.Err() == nil {
+		if changed := r.Unchanged(); changed != nil {
+			return Source{}, changed
+		}
+	}
+	var bad *SourceError
+	if r.streamed && len(r.Packing) == 0 && errors.As(err, &bad) &&
+		(errors.Is(err, ErrTruncated) || errors.Is(err, ErrNotBolt) && r.isShort()) {
+		return Source{}, &SourceError{Path: r.Given, Fault: ErrEndedEarly, Why: bad.Why}
+	}
+	if err == nil && r.Form == FormDB && imageBytes(r.Path, source.SizeBytes) == source.SizeBytes {
+		source.Warnings = append(source.Warnings, "it is exactly as long as the image in a saved snapshot, without the hash behind it: "+
+			"nothing shows whether it was changed ("+unlessNoFsync+")")
+	}
+	return source, err
+}
+
+// shortest is less than the two pages with which every database begins.
+const shortest = 2 * boltMinPage
+
+func (r Received) isShort() bool {
+	info, err := os.Stat(r.Path)
+	return err == nil && info.Size() < shortest
+}
+
+// Unchanged returns an error wrapping ErrInUse if the files that were given are not as they were when they were received.
+func (r Received) Unchanged() error {
+	for _, before := range r.looks {
+		now, err := os.Stat(before.path)
+		switch {
+		case err != nil:
+			return &SourceError{Path: before.path, Fault: ErrInUse, Why: "it was there and is gone", Cause: err}
+		case !os.SameFile(before.info, now):
+			return &SourceError{Path: before.path, Fault: ErrInUse, Why: "another file took its place while it was read"}
+		case now.Size() != before.info.Size():
+			why := fmt.Sprintf("it had %d bytes, and %d when it was read", before.info.Size(), now.Size())
+			return &SourceError{Path: before.path, Fault: ErrInUse, Why: why}
+		case !now.ModTime().Equal(before.info.ModTime()):
+			return &SourceError{Path: before.path, Fault: ErrInUse, Why: "it was written to while it was read"}
+		}
+	}
+	return nil
+}
