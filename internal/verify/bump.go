@@ -56,7 +56,11 @@ func (j *judge) bumpClaim() Claim {
 			asked = m.Gap.Asked
 		}
 	}
-	return j.notes.claim(claimBump, fmt.Sprintf("begins at revision %d, %d beyond the source; the last acknowledged one was %d; "+
+	last := fmt.Sprintf("the last acknowledged one was %d", j.book.highest)
+	if j.bySource() {
+		last = "which revision its clients saw last is not known"
+	}
+	return j.notes.claim(claimBump, fmt.Sprintf("begins at revision %d, %d beyond the source; %s; "+
 		"%d/%d members refuse reads at %v and cancel a watch there as compacted", j.ref.shown, j.ref.shown-j.ref.revision,
-		j.book.highest, refusing, j.ev.Members, asked))
+		last, refusing, j.ev.Members, asked))
 }

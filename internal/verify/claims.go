@@ -7,7 +7,11 @@ import (
 
 // claims puts the proof into one line per claim.
 func (j *judge) claims() []Claim {
-	claims := []Claim{j.outageClaim(), j.prefixClaim(), j.membersClaim()}
+	claims := []Claim{j.outageClaim(), j.prefixClaim()}
+	if j.bySource() {
+		claims = j.sourceClaims()
+	}
+	claims = append(claims, j.membersClaim())
 	if j.ref != nil && j.ref.bumped() {
 		claims = append(claims, j.bumpClaim())
 	}
@@ -62,6 +66,10 @@ func (j *judge) membersClaim() Claim {
 	text := fmt.Sprintf("%d/%d members: %d revisions explained, %d phantom, %d torn, ",
 		agree, j.ev.Members, j.compared.Revisions, j.kind(claimPrefix, Phantom)+j.kind(claimMembers, Phantom),
 		j.kind(claimPrefix, Torn)+j.kind(claimMembers, Torn))
+	if j.bySource() {
+		text = fmt.Sprintf("%d/%d members: %d keys and %d revisions as %s has them, ", agree, j.ev.Members,
+			j.compared.Keys, j.compared.Revisions, j.ref.name())
+	}
 	if j.kind(claimMembers, Diverged) == 0 {
 		text += "HashKV equal"
 	} else {
@@ -79,6 +87,13 @@ func (j *judge) identityClaim() Claim {
 		text = fmt.Sprintf("cluster %s, the one that was lost, as this route keeps it", j.ev.Reborn[0].ClusterID)
 	case j.notes.damage[claimIdentity] > 0:
 		text = fmt.Sprintf("cluster %s; planned was %s, old was %s", j.ev.Reborn[0].ClusterID, id.PlannedCluster, id.OldCluster)
+	case j.bySource() && len(id.OldMembers) == 0:
+		return Claim{Name: claimIdentity, State: assumed, Text: fmt.Sprintf(
+			"new cluster %s, as planned; the backup names no member, so that none of its IDs is an old one rests on its token, which was drawn anew",
+			j.ev.Reborn[0].ClusterID)}
+	case id.OldCluster == 0:
+		text = fmt.Sprintf("new cluster %s, as planned; no member has the ID of one of the %d that the backup names",
+			j.ev.Reborn[0].ClusterID, len(id.OldMembers))
 	default:
 		text = fmt.Sprintf("new cluster %s, as planned; old was %s", j.ev.Reborn[0].ClusterID, id.OldCluster)
 	}
@@ -87,6 +102,9 @@ func (j *judge) identityClaim() Claim {
 
 func (j *judge) fenceClaim() Claim {
 	f := j.ev.Fence
+	if j.bySource() {
+		return Claim{Name: claimFence, State: leftOut, Text: "no old member is here that could come back"}
+	}
 	if f == nil {
 		if j.ev.Identity.Fresh {
 			return j.notes.claim(claimFence, "")

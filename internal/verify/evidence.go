@@ -13,6 +13,8 @@ import (
 
 // Evidence is everything a verdict rests on. The streams can be read several times.
 type Evidence struct {
+	// Witness says what vouches for the source. Where it is BySource there is no Ledger, Outage or Fence, and no demand.
+	Witness Witness
 	// Ledger yields every entry of the load, in the order in which they were written. It ends with an error wrapping
 	// ledger.ErrUnended if the ledger was not ended cleanly.
 	Ledger ledger.Stream[ledger.Entry]
@@ -38,6 +40,9 @@ type Evidence struct {
 	Canary Canary
 	// Demands says what the drill must have exercised to count.
 	Demands Demands
+	// Manifest and Freshness are of a drill BySource, and nil where nobody asked for them.
+	Manifest  *Manifest
+	Freshness *Freshness
 }
 
 // Outage is the disaster as it was observed, not as it was intended.
@@ -113,7 +118,8 @@ type Gap struct {
 // Identity holds the IDs of the cluster that was lost, of the plan, and what a fresh one must differ from.
 type Identity struct {
 	// Fresh says which is demanded: a new cluster (after a restore) or the old one (after a plain restart).
-	Fresh          bool                `json:"fresh"`
+	Fresh bool `json:"fresh"`
+	// OldCluster is 0 where only a backup is known, which names members and no cluster.
 	OldCluster     identity.ClusterID  `json:"oldCluster"`
 	OldMembers     []identity.MemberID `json:"oldMembers"`
 	PlannedCluster identity.ClusterID  `json:"plannedCluster"`

@@ -10,7 +10,7 @@ import (
 // that must not be.
 func (j *judge) checkIdentity() {
 	id := j.ev.Identity
-	if id.OldCluster == 0 || len(id.OldMembers) == 0 {
+	if !j.bySource() && (id.OldCluster == 0 || len(id.OldMembers) == 0) {
 		j.notes.doubted(claimIdentity, Finding{Kind: NoEvidence},
 			"the IDs of the cluster that was lost are not known, so nothing tells old from new")
 	}
@@ -35,7 +35,7 @@ func (j *judge) checkIdentity() {
 func (j *judge) checkFresh(m Member) {
 	id := j.ev.Identity
 	switch {
-	case m.ClusterID == id.OldCluster:
+	case m.ClusterID == id.OldCluster && id.OldCluster != 0:
 		j.notes.damaged(claimIdentity, Finding{Kind: StaleID, Member: m.Name},
 			"member %s runs under cluster ID %s, which is the old cluster's: an old member would be taken for one of its own", m.Name, m.ClusterID)
 	case m.ClusterID != id.PlannedCluster:

@@ -30,10 +30,14 @@ func Judge(ev Evidence, out Output) (Verdict, error) {
 		return Verdict{}, fmt.Errorf("judge: %w", err)
 	}
 	j.book = book
-	j.checkLedger()
-	j.checkOutage()
+	if !j.bySource() {
+		j.checkLedger()
+		j.checkOutage()
+		j.checkFence()
+	}
 	j.checkIdentity()
-	j.checkFence()
+	j.checkManifest()
+	j.checkFreshness()
 	j.checkCanary()
 	for _, step := range j.dataSteps() {
 		if err := step(); err != nil {
@@ -59,6 +63,10 @@ func (j *judge) dataSteps() []func() error {
 		j.notes.doubted(claimPrefix, Finding{Kind: NoEvidence, Member: j.ref.member},
 			"history or keyspace of %s was not read: there is nothing to hold against the ledger", j.ref.name())
 		return []func() error{j.checkLoss}
+	case j.bySource() && j.ref.bumped():
+		return []func() error{j.checkSource, j.checkKeyspaces}
+	case j.bySource():
+		return []func() error{j.checkSource, j.checkKeyspaces, j.checkHistories}
 	case j.ref.bumped():
 		return []func() error{j.checkLoss, j.checkPrefix, j.explainRest, j.checkKeyspaces}
 	default:
@@ -161,6 +169,10 @@ func (j *judge) checkLedger() {
 
 // checkSubstance makes a verdict over nothing inconclusive.
 func (j *judge) checkSubstance() {
+	if j.bySource() {
+		j.checkSourceSubstance()
+		return
+	}
 	if j.compared.Revisions == 0 {
 		j.notes.doubted(claimPrefix, Finding{Kind: NoEvidence}, "no revision was explained by the ledger: nothing was compared")
 	}
@@ -175,6 +187,8 @@ func (j *judge) checkSubstance() {
 func (j *judge) verdict() Verdict {
 	v := Verdict{
 		Outcome:      j.outcome(),
+		Witness:      j.ev.Witness,
+		Freshness:    j.ev.Freshness,
 		Findings:     j.notes.findings,
 		FindingCount: j.notes.count,
 		Loss:         j.loss,
@@ -193,7 +207,7 @@ func (j *judge) verdict() Verdict {
 // outcome applies the rule that Judge documents.
 func (j *judge) outcome() Outcome {
 	switch {
-	case !j.book.usable():
+	case !j.bySource() && !j.book.usable():
 		return Inconclusive
 	case j.notes.has(Damaged):
 		return Damaged

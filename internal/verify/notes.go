@@ -4,16 +4,19 @@ import "fmt"
 
 // The claims of a verdict, in the order of their lines.
 const (
-	claimOutage   = "outage"
-	claimPrefix   = "prefix"
-	claimMembers  = "members"
-	claimBump     = "bump"
-	claimIdentity = "identity"
-	claimFence    = "fence"
-	claimState    = "state"
-	claimWatch    = "watch"
-	claimCanary   = "canary"
-	claimNone     = "" // for demands on the drill as a whole, which leave every claim as it is
+	claimOutage    = "outage"
+	claimPrefix    = "prefix"
+	claimSource    = "source" // of a drill without a ledger; what is found against it is noted under the prefix
+	claimManifest  = "manifest"
+	claimFreshness = "freshness"
+	claimMembers   = "members"
+	claimBump      = "bump"
+	claimIdentity  = "identity"
+	claimFence     = "fence"
+	claimState     = "state"
+	claimWatch     = "watch"
+	claimCanary    = "canary"
+	claimNone      = "" // for demands on the drill as a whole, which leave every claim as it is
 )
 
 // The states of a Claim.
@@ -21,6 +24,7 @@ const (
 	proved    = "proved"
 	disproved = "disproved"
 	leftOut   = "left out"
+	assumed   = "assumed"
 )
 
 // notes collects findings and remembers what they mean for each claim.

@@ -37,6 +37,9 @@ func recall(early *cursor[op], key ledger.Key, found *ledger.Pair) older {
 
 // checkOlder holds a key without any record above the compaction point against the older writes in the ledger.
 func (j *judge) checkOlder(key ledger.Key, found *ledger.Pair, o older) {
+	if j.bySource() && (found == nil || found.Mod <= j.ref.compacted) {
+		return // nobody knows more of it
+	}
 	if found == nil {
 		// An unknown delete, or a lease that expired, may have removed it since.
 		if o.last != nil && !o.last.Change.Delete && o.last.Change.Lease == 0 && !o.perhapsGone {

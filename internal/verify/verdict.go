@@ -37,10 +37,11 @@ const (
 	WrongID     Kind = "wrong-id"
 	MixedSource Kind = "mixed-source"
 	Unfenced    Kind = "unfenced"
-	Rewound     Kind = "rewound"     // the new cluster begins at a revision that clients of the lost one have seen
-	Uncompacted Kind = "uncompacted" // a member answers for revisions that a bump took away
-	Deaf        Kind = "deaf"        // a bump did not cancel a client's watch, so that it misses changes
-	Dead        Kind = "dead"        // the recovered cluster does not take, or does not replicate, a write
+	Rewound     Kind = "rewound"      // the new cluster begins at a revision that clients of the lost one have seen
+	Uncompacted Kind = "uncompacted"  // a member answers for revisions that a bump took away
+	OtherBackup Kind = "other-backup" // the source is not the one that its manifest describes
+	Deaf        Kind = "deaf"         // a bump did not cancel a client's watch, so that it misses changes
+	Dead        Kind = "dead"         // the recovered cluster does not take, or does not replicate, a write
 	NoDisaster  Kind = "no-disaster"
 	NoEvidence  Kind = "no-evidence"
 	TooLittle   Kind = "too-little"
@@ -67,6 +68,8 @@ const MaxFindings = 1000
 // Verdict is what the evidence proves.
 type Verdict struct {
 	Outcome Outcome `json:"outcome"`
+	// Witness says what vouched for the source; empty for the ledger.
+	Witness Witness `json:"witness,omitempty"`
 	// Findings holds the first MaxFindings; FindingCount counts all of them.
 	Findings     []Finding `json:"findings"`
 	FindingCount int       `json:"findingCount"`
@@ -74,6 +77,8 @@ type Verdict struct {
 	Loss         Loss      `json:"loss"`
 	Tally        Tally     `json:"tally"`
 	Compared     Compared  `json:"compared"`
+	// Freshness is nil where nobody asked how old the source is.
+	Freshness *Freshness `json:"freshness,omitempty"`
 	// Hazards are not among the findings.
 	Hazards []Finding `json:"hazards,omitempty"`
 	// Claims says, one line each, what was proved, disproved, or left out and why.
@@ -102,7 +107,7 @@ type Tally struct {
 
 // Compared counts what was held against what, so that a verdict over nothing can be seen.
 type Compared struct {
-	Revisions int64 `json:"revisions"` // of the source, explained by the ledger
+	Revisions int64 `json:"revisions"` // of the source, explained by the ledger if there is one
 	Keys      int64 `json:"keys"`      // of the source's keyspace
 	Leases    int64 `json:"leases"`    // of the source, or of the first member
 	Members   int   `json:"members"`   // whose history, keyspace and HashKV were held against the source's
@@ -110,7 +115,8 @@ type Compared struct {
 
 // Claim is one line of the proof.
 type Claim struct {
-	Name  string `json:"name"`  // "outage", "prefix", "members", "bump", "identity", "fence", "state", "watch", "canary"
+	// Name is "outage", "prefix", "source", "manifest", "freshness", "members", "bump", "identity", "fence", "state", "watch" or "canary".
+	Name  string `json:"name"`
 	State string `json:"state"` // "proved", "disproved", "assumed" or "left out"
 	Text  string `json:"text"`
 }

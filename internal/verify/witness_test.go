@@ -1,0 +1,153 @@
+package verify
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/etcd-drill/etcd-drill/internal/ledger"
+	"pgregory.net/rapid"
+)
+
+// alone makes a drill of a backup out of a world: nothing is known but the source and what the members show.
+func alone(w *world) *world {
+	w.ev.Witness = BySource
+	w.entries, w.ev.Fence, w.ev.Outage, w.ev.Demands = nil, nil, Outage{}, Demands{}
+	w.ev.Identity.OldCluster = 0
+	return w
+}
+
+func TestABackupThatCameBackIsIntact(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		spec := ordinary
+		spec.compact = rapid.Bool().Draw(t, "compact")
+		w := alone(newWorld(seeded(rapid.Uint64().Draw(t, "seed")), spec))
+		v := judged(t, w)
+		if len(w.keyspace) == 0 {
+			return // which is another test's
+		}
+		if v.Outcome != Intact || v.Compared.Keys != int64(len(w.keyspace)) || v.Compared.Members != 3 || v.Witness != BySource {
+			t.Fatalf("%+v", v)
+		}
+	})
+}
+
+func TestClaimsOfABackupSayWhatIsNotKnown(t *testing.T) {
+	w := alone(newWorld(seeded(3), ordinary))
+	w.members[1].Revision += 2 // a lease expired while the members were read
+	v := judged(t, w)
+	if v.Outcome != Intact {
+		t.Fatalf("%+v", v.Findings)
+	}
+	for name, state := range map[string]string{
+		claimOutage: leftOut, claimPrefix: leftOut, claimFence: leftOut, claimSource: proved, claimMembers: proved,
+		claimIdentity: proved, claimCanary: proved,
+	} {
+		if c := claimNamed(t, v, name); c.State != state || c.Text == "" {
+			t.Errorf("%+v, want %s", c, state)
+		}
+	}
+	w.ev.Identity.OldMembers = nil
+	if c := claimNamed(t, judged(t, w), claimIdentity); c.State != assumed || !strings.Contains(c.Text, "drawn anew") {
+		t.Errorf("%+v", c)
+	}
+}
+
+//nolint:funlen // one table: a row is a rule
+func TestRulesForABackup(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		tamper func(w *world)
+		want   want
+	}{
+		{"a revision is gone from the backup", func(w *world) {
+			w.everywhere(func(h []ledger.Record) []ledger.Record {
+				return slices.DeleteFunc(slices.Clone(h), func(r ledger.Record) bool { return r.Rev == 5 })
+			}, slices.Clone)
+		}, want{Damaged, Missing, "", "", 5}},
+		{"its last revision is gone", func(w *world) {
+			last := w.restorePoint()
+			w.everywhere(func(h []ledger.Record) []ledger.Record {
+				return slices.DeleteFunc(slices.Clone(h), func(r ledger.Record) bool { return r.Rev == last })
+			}, slices.Clone)
+		}, want{Damaged, Missing, "", "", 0}},
+		{"a record is gone from one of its transactions", func(w *world) {
+			at := slices.IndexFunc(w.history, func(r ledger.Record) bool { return r.Sub > 0 }) - 1
+			gone := w.history[at]
+			w.everywhere(func(h []ledger.Record) []ledger.Record {
+				return slices.DeleteFunc(slices.Clone(h), func(r ledger.Record) bool { return r.Rev == gone.Rev && r.Sub == gone.Sub })
+			}, slices.Clone)
+		}, want{Damaged, Torn, "", "k06", 0}},
+		{"a record is above its restore point", func(w *world) { w.ev.Source.RestorePoint-- }, want{Damaged, Phantom, "", "k01", 0}},
+		{"a key is not what the history put", func(w *world) { w.keyspace[0].Version++ }, want{Damaged, Changed, "", "k01", 0}},
+		{"a member lacks a key", func(w *world) { w.members[1].keyspace = w.members[1].keyspace[1:] },
+			want{Damaged, Missing, "m2", "k01", 0}},
+		{"a member has a key more", func(w *world) {
+			w.members[1].keyspace = append(w.members[1].keyspace, ledger.Pair{Key: "zz", Mod: 3, Create: 3, Version: 1})
+		}, want{Damaged, Phantom, "m2", "zz", 0}},
+		{"a member has another value", func(w *world) { w.members[2].keyspace[0].Digest = "x" }, want{Damaged, Changed, "m3", "k01", 0}},
+		{"a member has another lease", func(w *world) { w.members[2].keyspace[0].Lease++ }, want{Damaged, Changed, "m3", "k01", 0}},
+		{"a member's history differs", func(w *world) { w.members[0].history[2].Digest = "x" }, want{Damaged, Changed, "m1", "k07", 0}},
+		{"a hash differs", func(w *world) { w.members[0].HashKV++ }, want{Damaged, Diverged, "m1", "", 0}},
+		{"a member is below R", func(w *world) { w.members[0].Revision = 1 }, want{Damaged, Diverged, "m1", "", 0}},
+		{"a member has an old ID", func(w *world) {
+			w.members[0].ID = w.ev.Identity.OldMembers[1]
+			w.ev.Identity.PlannedMembers["m1"] = w.members[0].ID
+		}, want{Damaged, StaleID, "m1", "", 0}},
+		{"a member came from another file", func(w *world) { w.members[0].SourceSHA256 = "x" }, want{Damaged, MixedSource, "m1", "", 0}},
+		{"a member was not read", func(w *world) { w.members = w.members[:2] }, want{Inconclusive, NoEvidence, "", "", 0}},
+		{"no write afterwards", func(w *world) { w.ev.Canary.Acknowledged = false }, want{Damaged, Dead, "", "canary", 0}},
+		{"it is another backup", func(w *world) {
+			w.ev.Manifest = &Manifest{Path: "a.json", Differences: []string{"revision 5 instead of 7"}}
+		}, want{Damaged, OtherBackup, "", "", 0}},
+		{"its age cannot be told", func(w *world) { w.ev.Freshness = &Freshness{Key: "/beat", Fault: "there is no such key"} },
+			want{Inconclusive, NoEvidence, "", "/beat", 0}},
+		{"it is from the future", func(w *world) { w.ev.Freshness = &Freshness{Key: "/beat", Age: -time.Hour} },
+			want{Inconclusive, NoEvidence, "", "/beat", 0}},
+		{"it is empty", func(w *world) {
+			w.ev.Source.RestorePoint, w.history, w.keyspace = 1, nil, nil
+			for i := range w.members {
+				m := &w.members[i]
+				m.history, m.keyspace, m.ReadAt, m.Revision = nil, nil, 1, 2
+			}
+			w.ev.Canary.Revision = 2
+		}, want{Inconclusive, NoEvidence, "", "", 0}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := alone(newWorld(seeded(3), ordinary))
+			if before := judged(t, w); before.Outcome != Intact {
+				t.Fatalf("the untouched world is %s: %+v", before.Outcome, before.Findings)
+			}
+			test.tamper(w)
+			mustFind(t, judged(t, w), test.want)
+		})
+	}
+}
+
+func TestABackupThatIsFreshAndTheRightOneSaysSo(t *testing.T) {
+	w := alone(newWorld(seeded(3), ordinary))
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	w.ev.Freshness = &Freshness{Key: "/beat", At: at, Age: 90 * time.Second}
+	w.ev.Manifest = &Manifest{Path: "a.json", Made: at}
+	v := judged(t, w)
+	if v.Outcome != Intact || v.Freshness == nil {
+		t.Fatalf("%+v", v)
+	}
+	for name, text := range map[string]string{
+		claimFreshness: `"/beat" of the backup was written at 2026-03-01T12:00:00Z, 1m30s before the drill`,
+		claimManifest:  "the backup is the one of which manifest a.json was made at 2026-03-01T12:00:00Z",
+	} {
+		if c := claimNamed(t, v, name); c.State != proved || c.Text != text {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
+// A bump of a backup is not held against revisions that clients saw, because nobody knows them.
+func TestABackupCanBeBumped(t *testing.T) {
+	v := judged(t, alone(bumped(50)))
+	if c := claimNamed(t, v, claimBump); v.Outcome != Intact || c.State != proved || !strings.Contains(c.Text, "is not known") {
+		t.Errorf("%s, %+v: %+v", v.Outcome, c, v.Findings)
+	}
+}
