@@ -16,17 +16,16 @@ func acceptances(c Content) []Acceptance {
 	return all
 }
 
-// accepts adds to CheckVersion what the buckets beyond the storage version say. From 3.6 on a server panics on a cluster
-// version above its own (MustDetectDowngrade in server/etcdserver/version/downgrade.go), 3.5 does not read it.
+// accepts adds to CheckVersion what the buckets beyond the storage version say.
 func accepts(release string, c Content) Acceptance {
 	warning, err := CheckVersion(c.StorageVersion, release)
-	file, server, cluster := minorOf(c.StorageVersion), minorOf(release), minorOf(c.ClusterVersion)
+	file, server := minorOf(c.StorageVersion), minorOf(release)
 	a := Acceptance{Release: release, Starts: true}
 	switch {
 	case err != nil:
 		a.Starts, a.Why = false, strings.TrimPrefix(err.Error(), ErrVersionRefused.Error()+": ")
 		return a
-	case cluster != "" && semver.Compare(server, oldestThatReads) >= 0 && semver.Compare(cluster, server) > 0:
+	case checkClusterVersion(c.ClusterVersion, release) != nil:
 		a.Starts, a.Why = false, fmt.Sprintf("it is of cluster version %s, and etcd %s ends with \"invalid downgrade\"", c.ClusterVersion, release)
 		return a
 	case warning != "":

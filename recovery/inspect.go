@@ -8,8 +8,6 @@ import (
 	bolt "go.etcd.io/bbolt"
 	"go.etcd.io/etcd/server/v3/storage/mvcc"
 	"go.etcd.io/etcd/server/v3/storage/schema"
-
-	"github.com/etcd-drill/etcd-drill/harness/identity"
 )
 
 // check is the worker's part of Check.
@@ -88,9 +86,14 @@ func (j *job) describe(ctx context.Context, tx *bolt.Tx, source *Source) error {
 	if err != nil {
 		return err
 	}
-	if source.Compacted, err = compactionPoint(tx); err != nil {
+	var brief Content
+	if err := errors.Join(brief.readBrief(tx), brief.readAlarms(tx)); err != nil {
 		return err
 	}
+	brief.readAuth(tx)
+	source.Compacted = max(brief.FinishedCompaction, brief.ScheduledCompaction)
+	source.StorageVersion, source.ClusterVersion = brief.StorageVersion, brief.ClusterVersion
+	source.AuthEnabled, source.Alarms = brief.Auth.Enabled, brief.Alarms
 	source.Records, source.Keys = found.records, int64(len(found.live))
 	source.LastRecord = found.last
 	if found.gap > 0 {
@@ -98,11 +101,10 @@ func (j *job) describe(ctx context.Context, tx *bolt.Tx, source *Source) error {
 			"the file was copied while it was written to, or was made by other hands", found.gap))
 	}
 	source.RestorePoint = max(source.LastRecord, source.Compacted, 1)
-	if version := schema.ReadStorageVersionFromSnapshot(tx); version != nil {
-		source.StorageVersion = version.String()
+	for _, member := range brief.Members {
+		source.MemberIDs = append(source.MemberIDs, member.ID)
 	}
-	source.MemberIDs, err = membersOf(tx)
-	return err
+	return nil
 }
 
 // surveyed is what a walk over all records yields.
@@ -158,22 +160,4 @@ func compactions(tx *bolt.Tx) (finished, scheduled int64, err error) {
 func compactionPoint(tx *bolt.Tx) (int64, error) {
 	finished, scheduled, err := compactions(tx)
 	return max(finished, scheduled), err
-}
-
-// membersOf reads the members' IDs, which are the keys of their bucket, in hexadecimal.
-func membersOf(tx *bolt.Tx) ([]identity.MemberID, error) {
-	bucket := tx.Bucket(schema.Members.Name())
-	if bucket == nil {
-		return nil, nil
-	}
-	var ids []identity.MemberID
-	err := bucket.ForEach(func(key, _ []byte) error {
-		var id identity.MemberID
-		if err := id.UnmarshalText(key); err != nil {
-			return fmt.Errorf("%w: bucket %q: %w", ErrBadStructure, schema.Members.Name(), err)
-		}
-		ids = append(ids, id)
-		return nil
-	})
-	return ids, err
 }

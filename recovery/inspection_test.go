@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +59,11 @@ func TestInspectTellsWhatTheServerKnew(t *testing.T) {
 	dbCopy := filepath.Join(t.TempDir(), "copy.db")
 	if _, err := Copy(ctx, dirDisk{dir: server.dir}, dbCopy); err != nil {
 		t.Fatal(err)
+	}
+	source, err := Check(ctx, testWorker(t, "serve"), DBCopy, dbCopy)
+	if err != nil || !source.AuthEnabled || source.ClusterVersion != "3.7.0" || source.StorageVersion != "3.7.0" ||
+		!slices.Equal(source.Alarms, []AlarmRecord{{Type: "NOSPACE", Member: member}}) || !slices.Equal(source.MemberIDs, []identity.MemberID{member}) {
+		t.Errorf("Check says %+v, %v", source, err)
 	}
 	alone := t.TempDir()
 	if err := os.Link(dbCopy, filepath.Join(alone, "db")); err != nil {

@@ -49,8 +49,14 @@ type Source struct {
 	Compacted int64 `json:"compacted"`
 	// StorageVersion is what the "meta" bucket says, for example "3.7.0"; empty for files written by etcd before 3.6.
 	StorageVersion string `json:"storageVersion,omitempty"`
-	Keys           int64  `json:"keys"`    // live keys at the restore point
-	Records        int64  `json:"records"` // records in the "key" bucket: all versions, tombstones, what awaits compaction
+	// ClusterVersion is what the "cluster" bucket says; empty for files written by etcd before 3.5.
+	ClusterVersion string `json:"clusterVersion,omitempty"`
+	// AuthEnabled tells whether a cluster restored from the source asks clients who they are.
+	AuthEnabled bool `json:"authEnabled,omitempty"`
+	// Alarms are raised, and stay so over a restore: the new cluster refuses writes until they are disarmed.
+	Alarms  []AlarmRecord `json:"alarms,omitempty"`
+	Keys    int64         `json:"keys"`    // live keys at the restore point
+	Records int64         `json:"records"` // records in the "key" bucket: all versions, tombstones, what awaits compaction
 	// MemberIDs are the members of the cluster that the source was taken from, from its "members" bucket, ascending.
 	MemberIDs []identity.MemberID `json:"memberIDs,omitempty"`
 	// Warnings are sentences about what is odd and yet no reason to refuse the source.

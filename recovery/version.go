@@ -37,6 +37,40 @@ func CheckVersion(storage, version string) (warning string, err error) {
 		ErrVersionRefused, storage, version, storage, file[1:], server[1:], server[1:])
 }
 
+// ErrNewerStorage means that a source was written by a newer etcd than this program knows.
+var ErrNewerStorage = errors.New("storage version is newer than this program knows")
+
+// Release returns the minor release that a cluster restored from the source runs if nobody names one, for example "3.6": the one
+// that wrote it. What was written before 3.5 goes to 3.5. A newer one than that of the linked library is an error wrapping
+// ErrNewerStorage.
+func (s Source) Release() (string, error) {
+	wrote := oldestInUse
+	for _, version := range []string{s.StorageVersion, s.ClusterVersion} {
+		if minor := minorOf(version); minor != "" && semver.Compare(minor, wrote) > 0 {
+			wrote = minor
+		}
+	}
+	if semver.Compare(wrote, minorOf(LinkedVersion())) > 0 {
+		return "", fmt.Errorf("choose an etcd for %s: %w: it was written by etcd %s, and %s is the newest that is known; use a newer etcd-drill",
+			s.Path, ErrNewerStorage, wrote[1:], minorOf(LinkedVersion())[1:])
+	}
+	return wrote[1:], nil
+}
+
+// oldestInUse is the oldest release that members are run of unless somebody names one.
+const oldestInUse = "v3.5"
+
+// checkClusterVersion refuses a server that ends at a cluster version above its own, as every one since 3.6 does
+// (MustDetectDowngrade in server/etcdserver/version/downgrade.go); 3.5 does not read it from a restored file.
+func checkClusterVersion(cluster, version string) error {
+	file, server := minorOf(cluster), minorOf(version)
+	if file == "" || server == "" || semver.Compare(server, oldestThatReads) < 0 || semver.Compare(file, server) <= 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: it is of cluster version %s, and etcd %s ends with \"invalid downgrade\"; restore on etcd %s or newer",
+		ErrVersionRefused, cluster, version, file[1:])
+}
+
 // underage warns of a server that is too old to look at the storage version.
 func underage(file, version string) string {
 	warning := fmt.Sprintf("etcd %s does not look at the storage version, which is %s: "+
@@ -50,6 +84,9 @@ func underage(file, version string) string {
 // runOn makes the plan one for this version, if a server of it starts on the plan's source.
 func (p *Plan) runOn(version string) error {
 	warning, err := CheckVersion(p.Source.StorageVersion, version)
+	if err == nil {
+		err = checkClusterVersion(p.Source.ClusterVersion, version)
+	}
 	if err != nil {
 		return err
 	}

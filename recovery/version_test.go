@@ -60,3 +60,32 @@ func TestOnlyAnotherMinorNeedsItsOwnTool(t *testing.T) {
 		}
 	}
 }
+
+func TestASourceGoesToTheReleaseThatWroteIt(t *testing.T) {
+	for _, c := range []struct {
+		storage, cluster, want string
+		newer                  bool
+	}{
+		{"", "", "3.5", false}, {"", "3.4.0", "3.5", false}, {"", "3.5.0", "3.5", false}, {"3.6.0", "3.6.0", "3.6", false},
+		{"3.7.0", "", "3.7", false}, {"3.6.0", "3.7.0", "3.7", false}, {"3.8.0", "3.8.0", "", true}, {"", "3.8.0", "", true},
+		{"4.0.0", "", "", true},
+	} {
+		got, err := Source{StorageVersion: c.storage, ClusterVersion: c.cluster}.Release()
+		if got != c.want || errors.Is(err, ErrNewerStorage) != c.newer || ProvedBad(err) {
+			t.Errorf("storage %q, cluster %q: %q, %v", c.storage, c.cluster, got, err)
+		}
+	}
+}
+
+func TestAPlanForAServerBelowTheClusterVersionIsNotMade(t *testing.T) {
+	src, old := goodSource(SavedSnapshot, "/backup/etcd.db"), oldLayout()
+	src.StorageVersion, src.ClusterVersion = "3.6.0", "3.7.0"
+	if _, err := NewPlan(src, old, identity.FreshToken(), WithVersion("3.6.16")); !errors.Is(err, ErrVersionRefused) {
+		t.Errorf("got %v", err)
+	}
+	for _, version := range []string{"3.5.35", "3.7.3"} {
+		if _, err := NewPlan(src, old, identity.FreshToken(), WithVersion(version)); err != nil {
+			t.Errorf("on %s: %v", version, err)
+		}
+	}
+}
