@@ -59,6 +59,9 @@ const (
 	Deaf        = verify.Deaf
 	Dead        = verify.Dead
 
+	BadSource   = verify.BadSource
+	OtherBackup = verify.OtherBackup
+
 	NoDisaster = verify.NoDisaster
 	NoEvidence = verify.NoEvidence
 	TooLittle  = verify.TooLittle

@@ -80,6 +80,7 @@ type Drill struct {
 	root     harness.Login     // who authentication knows, if the drill has switched it on
 	prepared harness.Prepared  // the etcd of the cluster that will be lost
 	versions versions
+	own      *ownDrill // nil unless it is the drill of somebody's backup
 	events   *events
 	log      *os.File
 
@@ -128,6 +129,9 @@ func Open(ctx context.Context, spec Spec, opts Options) (d *Drill, err error) {
 	if err := d.openFolder(); err != nil {
 		return nil, fmt.Errorf("open drill: %w", err)
 	}
+	if spec.Own != nil { // the backup decides what it takes
+		return d, d.open(ctx)
+	}
 	abilities, err := opts.Runtime.Abilities(ctx)
 	if err == nil {
 		err = checkRoom(opts.Folder, spec, abilities.Local)
@@ -135,28 +139,38 @@ func Open(ctx context.Context, spec Spec, opts Options) (d *Drill, err error) {
 	if err != nil {
 		return d, fmt.Errorf("open drill: %w", err)
 	}
+	if err := d.open(ctx); err != nil {
+		return d, err
+	}
+	return d, d.settle(ctx)
+}
+
+// open makes the run, and nothing yet in which a member could live.
+func (d *Drill) open(ctx context.Context) (err error) {
 	d.run, err = harness.NewRun(harness.RunConfig{
-		ID: opts.RunID, StateDir: opts.StateDir, WorkDir: d.folder.work(), Runtime: opts.Runtime.Name(),
+		ID: d.opts.RunID, StateDir: d.opts.StateDir, WorkDir: d.folder.work(), Runtime: d.opts.Runtime.Name(),
 	})
 	if err != nil {
-		return d, fmt.Errorf("open drill: %w", err)
+		return fmt.Errorf("open drill: %w", err)
 	}
-	if err := d.events.emit(EventOpened, "run %s, seed %d", d.run.ID(), spec.Seed); err != nil {
-		return d, err
+	if err := d.events.emit(EventOpened, "run %s, seed %d", d.run.ID(), d.spec.Seed); err != nil {
+		return err
 	}
-	if err := d.sweepDead(ctx); err != nil {
-		return d, err
-	}
+	return d.sweepDead(ctx)
+}
+
+// settle makes etcd available and the site in which members live.
+func (d *Drill) settle(ctx context.Context) (err error) {
 	if err := d.prepareVersions(ctx); err != nil {
-		return d, fmt.Errorf("open drill: %w", err)
+		return fmt.Errorf("open drill: %w", err)
 	}
-	if d.site, err = opts.Runtime.Open(ctx, d.run); err != nil {
-		return d, fmt.Errorf("open drill: %w", err)
+	if d.site, err = d.opts.Runtime.Open(ctx, d.run); err != nil {
+		return fmt.Errorf("open drill: %w", err)
 	}
 	if err := d.secure(); err != nil {
-		return d, fmt.Errorf("open drill: %w", err)
+		return fmt.Errorf("open drill: %w", err)
 	}
-	return d, d.writeManifest()
+	return d.writeManifest()
 }
 
 // sweepDead removes what dead runs left. That something of theirs resists is no reason not to rehearse; it is said.
@@ -245,6 +259,7 @@ func (d *Drill) Close(ctx context.Context) error {
 	}
 	if !keep {
 		note(os.RemoveAll(d.folder.backup()))
+		note(os.RemoveAll(d.folder.given()))
 		for _, b := range d.branches {
 			note(os.RemoveAll(b.folder.backup()))
 		}

@@ -27,6 +27,10 @@ type stored struct {
 	Watches  []verify.Watch      `json:"watches,omitempty"`
 	Canary   verify.Canary       `json:"canary"`
 	Demands  verify.Demands      `json:"demands"`
+	// The rest is of a backup of somebody's own.
+	Witness   verify.Witness    `json:"witness,omitempty"`
+	Manifest  *verify.Manifest  `json:"manifest,omitempty"`
+	Freshness *verify.Freshness `json:"freshness,omitempty"`
 }
 
 // evidence joins the plain part with the streams of the folder.
@@ -36,6 +40,10 @@ func (f folder) join(s stored) verify.Evidence {
 		Outage: s.Outage, Source: s.Source, Reborn: s.Reborn, Members: s.Members,
 		Identity: s.Identity, Fence: s.Fence, Canary: s.Canary, Demands: s.Demands,
 		Roster: s.Roster, Disarmed: s.Disarmed, Watches: s.Watches,
+		Witness: s.Witness, Manifest: s.Manifest, Freshness: s.Freshness,
+	}
+	if s.Witness == verify.BySource {
+		ev.Ledger = nil // nobody kept one
 	}
 	if ev.Source != nil {
 		ev.Source.History, ev.Source.Keyspace = f.history(sourceName), f.keyspace(sourceName)

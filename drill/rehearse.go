@@ -21,7 +21,11 @@ func Rehearse(ctx context.Context, spec Spec, opts Options) (out Report, err err
 		return report.Report{}, err
 	}
 	var r rehearsal
-	if err == nil {
+	switch {
+	case err != nil:
+	case spec.Own != nil:
+		r, err = d.rehearseOwn(ctx)
+	default:
 		r, err = d.rehearse(ctx)
 	}
 	if errors.Is(err, ErrNotReborn) {
@@ -39,7 +43,11 @@ func Rehearse(ctx context.Context, spec Spec, opts Options) (out Report, err err
 // the evidence tells which of them is at fault; if not, all that is known is that it is dead.
 func (d *Drill) judgeStillborn(ctx context.Context, p Proof, reason error) (verify.Verdict, error) {
 	if p.Reborn != nil && p.Reborn.Canary.Acknowledged && p.Plan.Route.NeedsSource() {
-		if verdict, err := d.Verify(ctx, p); err == nil {
+		verify := d.Verify
+		if d.own != nil {
+			verify = d.verifyOwn
+		}
+		if verdict, err := verify(ctx, p); err == nil {
 			return verdict, nil
 		}
 	}

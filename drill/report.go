@@ -1,7 +1,9 @@
 package drill
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 
@@ -51,6 +53,9 @@ func (d *Drill) describe(r rehearsal, failure error) report.Report {
 	if d.versions.assumed != "" {
 		out.Assumed = append(out.Assumed, d.versions.assumed)
 	}
+	if d.own != nil {
+		d.describeOwn(&out)
+	}
 	if p.Outage != nil {
 		outage := outageEvidence(p.Outage)
 		out.Outage = &outage
@@ -84,7 +89,9 @@ func (d *Drill) describe(r rehearsal, failure error) report.Report {
 // addEvidence adds what the members of the new cluster showed, from the folder: the report says what was judged.
 func (d *Drill) addEvidence(out *report.Report) {
 	var s stored
-	if err := readJSON(d.folder.evidence(), &s); err != nil {
+	if err := readJSON(d.folder.evidence(), &s); d.own != nil && errors.Is(err, fs.ErrNotExist) {
+		return // the backup was refused, so no member showed anything
+	} else if err != nil {
 		out.Assumed = append(out.Assumed, err.Error())
 		return
 	}
@@ -123,6 +130,9 @@ func NotBegun(spec Spec, opts Options, reason error) report.Report {
 
 // Title says in one line what the spec rehearses.
 func (s Spec) Title() string {
+	if s.Own != nil {
+		return s.Own.title(s)
+	}
 	done := map[string]string{"kill": "killed", "stop": "stopped", "pause": "paused", "wipe": "wiped"}[s.Fault]
 	source := "snapshot saved from a survivor"
 	switch {
@@ -164,21 +174,7 @@ func (e *events) recovery() report.RTO {
 		return report.RTO{}
 	}
 	var steps []report.Step
-	for _, bounds := range []struct {
-		part     string
-		from, to EventName
-	}{
-		{report.PartDetect, EventSignalled, EventObserved},
-		{report.PartFetch, EventSaving, EventFetched},
-		{report.PartCheck, EventFetched, EventChecked},
-		{report.PartStop, EventStopping, EventAllDown},
-		{report.PartRestore, EventPlanned, EventRestored},
-		{report.PartStart, EventRestored, EventStarted},
-		{report.PartElect, EventStarted, EventElected},
-		{report.PartFirstRead, EventElected, EventRead},
-		{report.PartFirstWrite, EventRead, EventWritten},
-		{report.PartAgree, EventWritten, EventAgreed},
-	} {
+	for _, bounds := range partBounds() {
 		from, to := e.at(bounds.from), e.at(bounds.to)
 		if bounds.part == report.PartStart && from.IsZero() {
 			from = e.at(EventPlanned) // a route without a restore
@@ -189,6 +185,27 @@ func (e *events) recovery() report.RTO {
 	}
 	slices.SortStableFunc(steps, func(a, b report.Step) int { return a.From.Compare(b.From) })
 	return report.NewRTO(signal, steps)
+}
+
+// bounds are the moments between which a part of the recovery lies.
+type bounds struct {
+	part     string
+	from, to EventName
+}
+
+func partBounds() []bounds {
+	return []bounds{
+		{report.PartDetect, EventSignalled, EventObserved},
+		{report.PartFetch, EventSaving, EventFetched},
+		{report.PartCheck, EventFetched, EventChecked},
+		{report.PartStop, EventStopping, EventAllDown},
+		{report.PartRestore, EventPlanned, EventRestored},
+		{report.PartStart, EventRestored, EventStarted},
+		{report.PartElect, EventStarted, EventElected},
+		{report.PartFirstRead, EventElected, EventRead},
+		{report.PartFirstWrite, EventRead, EventWritten},
+		{report.PartAgree, EventWritten, EventAgreed},
+	}
 }
 
 func (e *events) phases() []report.Phase {

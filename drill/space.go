@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/shirou/gopsutil/v4/mem"
@@ -79,6 +80,37 @@ func checkRoom(dir string, spec Spec, local bool) error {
 		return err
 	}
 	return room.check(dir, spec, local)
+}
+
+// What a key takes: of a member's memory, for its index, and of the evidence that each member leaves, for its lines.
+const (
+	indexBytes = 300
+	linesBytes = 500
+)
+
+// checkOwnRoom is checkRoom for a backup of somebody's own, which is there already.
+func (d *Drill) checkOwnRoom(ctx context.Context) error {
+	abilities, err := d.opts.Runtime.Abilities(ctx)
+	if err != nil {
+		return err
+	}
+	room, err := MeasureRoom(string(d.folder), d.spec)
+	if err != nil {
+		return err
+	}
+	members, size, records := uint64(d.spec.Members), uint64(d.own.source.SizeBytes), uint64(d.own.source.Records)
+	room.DiskNeedBytes = members*(2*size+walBytes+pipelineBytes) + size + (members+1)*records*linesBytes
+	room.MemoryNeedBytes = harnessBytes + members*(memberBytes+uint64(d.own.source.Keys)*indexBytes)
+	if room.DiskFreeBytes < room.DiskNeedBytes {
+		return fmt.Errorf("%w: %s has %d MiB free, a drill of %d members and a backup of %d MiB needs up to %d MiB; "+
+			"free some, name a folder on another file system with --out, or drill fewer --members",
+			ErrNoSpace, d.folder, room.DiskFreeBytes>>20, members, size>>20, room.DiskNeedBytes>>20)
+	}
+	if abilities.Local && room.MemoryFreeBytes < room.MemoryNeedBytes {
+		return fmt.Errorf("%w: this machine has %d MiB of memory free, a drill of %d members and a backup of %d keys needs up to %d MiB; "+
+			"free some, or drill fewer --members", ErrNoSpace, room.MemoryFreeBytes>>20, members, d.own.source.Keys, room.MemoryNeedBytes>>20)
+	}
+	return nil
 }
 
 func (r Room) check(dir string, spec Spec, local bool) error {

@@ -47,6 +47,9 @@ type Spec struct {
 	Auth bool `json:"auth,omitempty"`
 	// SeparateWAL has every member keep its write-ahead log apart from its data.
 	SeparateWAL bool `json:"separateWAL,omitempty"`
+	// Own is a backup that somebody has. Nothing is started, loaded and lost then: of the fields above only Members, EtcdVersion or
+	// RestoreVersion, Seed and those of a bump, of TLS and of the log have a meaning.
+	Own *Own `json:"own,omitempty"`
 }
 
 // Backup says when a snapshot is saved.
@@ -86,7 +89,11 @@ var ErrUsage = errors.New("wrong usage")
 
 // Check returns an error wrapping ErrUsage, with the reason and the way out, if no drill can follow the spec.
 func (s Spec) Check() error {
-	for _, check := range []func(Spec) error{Spec.checkWords, Spec.checkVersions, Spec.checkRoute, Spec.checkBump} {
+	checks := []func(Spec) error{Spec.checkWords, Spec.checkVersions, Spec.checkRoute, Spec.checkBump}
+	if s.Own != nil {
+		checks = []func(Spec) error{s.Own.check, Spec.checkVersions, Spec.checkBump}
+	}
+	for _, check := range checks {
 		if err := check(s); err != nil {
 			return fmt.Errorf("%w: %w", ErrUsage, err)
 		}

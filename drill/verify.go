@@ -33,32 +33,16 @@ func (d *Drill) Verify(ctx context.Context, p Proof) (verify.Verdict, error) {
 	plain := stored{
 		Outage: outageEvidence(p.Outage), Members: len(p.Plan.Members) + len(p.Plan.Joining), Canary: p.Reborn.Canary,
 		Identity: restoredIdentity(p), Demands: d.demands(p), Roster: rosterOf(p.Reborn.Cluster), Disarmed: p.Reborn.Disarmed,
-		Source: &verify.Source{
-			Kind: string(p.Source.Kind), SHA256: p.Source.SHA256,
-			RestorePoint: p.Source.RestorePoint, Compacted: p.Source.Compacted,
-		},
+		Source: sourceOf(p.Plan),
 	}
 	if p.Watching != nil {
 		if plain.Watches = p.Watching.Seen; len(plain.Watches) == 0 {
 			return verify.Verdict{}, errors.New("gather evidence: nobody asked the watching clients what they were told; call Prove before")
 		}
 	}
-	if p.Plan.BumpRevision > 0 {
-		plain.Source.BumpedTo = p.Plan.Revision()
-	}
 	work, workCtx := errgroup.WithContext(ctx)
 	work.Go(func() error {
-		history, keyspace := d.folder.shows(sourceName)
-		contents, err := recovery.Extract(workCtx, d.opts.Worker, p.Source,
-			recovery.Extraction{
-				DigestKey: d.opts.DigestKey, History: history, Keyspace: keyspace, BumpedTo: plain.Source.BumpedTo,
-				Leases: d.folder.leasesOf(sourceName), State: d.folder.state(sourceName),
-			})
-		if err != nil {
-			return err
-		}
-		plain.Source.HashKV = contents.HashKV
-		plain.Source.State, err = d.folder.readSourceState()
+		_, err := d.readSource(workCtx, p.Source, plain.Source)
 		return err
 	})
 	work.Go(func() (err error) {
@@ -74,13 +58,43 @@ func (d *Drill) Verify(ctx context.Context, p Proof) (verify.Verdict, error) {
 	if err := work.Wait(); err != nil {
 		return verify.Verdict{}, fmt.Errorf("gather evidence: %w", err)
 	}
-	for i, m := range p.Reborn.Members() {
-		at := slices.IndexFunc(p.Reborn.Restored.Members, func(r recovery.RestoredMember) bool { return r.Name == m.Name() })
-		if plain.Reborn[i].Joined = at < 0; at >= 0 {
-			plain.Reborn[i].SourceSHA256 = p.Reborn.Restored.Members[at].SHA256
+	noteOrigins(plain.Reborn, p.Reborn)
+	return d.judge(plain)
+}
+
+// sourceOf is what a plan says of its source.
+func sourceOf(plan recovery.Plan) *verify.Source {
+	s := plan.Source
+	source := &verify.Source{Kind: string(s.Kind), SHA256: s.SHA256, RestorePoint: s.RestorePoint, Compacted: s.Compacted}
+	if plan.BumpRevision > 0 {
+		source.BumpedTo = plan.Revision()
+	}
+	return source
+}
+
+// readSource reads the source offline into the drill folder, and completes what is known of it.
+func (d *Drill) readSource(ctx context.Context, src recovery.Source, into *verify.Source) (recovery.Contents, error) {
+	history, keyspace := d.folder.shows(sourceName)
+	contents, err := recovery.Extract(ctx, d.opts.Worker, src, recovery.Extraction{
+		DigestKey: d.opts.DigestKey, History: history, Keyspace: keyspace, BumpedTo: into.BumpedTo,
+		Leases: d.folder.leasesOf(sourceName), State: d.folder.state(sourceName),
+	})
+	if err != nil {
+		return contents, err
+	}
+	into.HashKV = contents.HashKV
+	into.State, err = d.folder.readSourceState()
+	return contents, err
+}
+
+// noteOrigins notes of every member from which file it was restored, or that it joined with nothing.
+func noteOrigins(shown []verify.Member, reborn *Reborn) {
+	for i, m := range reborn.Members() {
+		at := slices.IndexFunc(reborn.Restored.Members, func(r recovery.RestoredMember) bool { return r.Name == m.Name() })
+		if shown[i].Joined = at < 0; at >= 0 {
+			shown[i].SourceSHA256 = reborn.Restored.Members[at].SHA256
 		}
 	}
-	return d.judge(plain)
 }
 
 // Healed is what the phases of an outage returned whose route keeps the cluster.

@@ -36,6 +36,7 @@ type user struct {
 	choice  host.Choice // where their members run
 	program string
 	env     []string
+	stdin   io.Reader           // of the next call; none if nil
 	as      *syscall.Credential // nil for whoever runs the suite
 }
 
@@ -76,6 +77,7 @@ func (u user) call(args ...string) *program {
 		"ETCD_DRILL_RUNTIME="+string(u.choice), envMark+"="+p.mark), u.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: u.as}
 	cmd.Dir = u.home
+	cmd.Stdin = u.stdin
 	GinkgoWriter.Println("etcd-drill", strings.Join(args, " "))
 	session, err := gexec.Start(cmd, GinkgoWriter, GinkgoWriter)
 	Expect(err).NotTo(HaveOccurred())

@@ -35,14 +35,17 @@ func (j *job) extract(ctx context.Context, task extractTask) (*Contents, error) 
 			return err
 		}
 		attached := map[int64][]ledger.Key{}
+		var census objectCensus
 		err = writeLines(task.Keyspace, &contents.Keys, func(write func(ledger.Pair) error) error {
-			return writeKeyspace(tx, live, digest, func(p ledger.Pair) error {
+			return writeKeyspace(tx, live, digest, func(p ledger.Pair, value []byte) error {
 				if p.Lease != 0 {
 					attached[p.Lease] = append(attached[p.Lease], p.Key)
 				}
+				census.take(string(p.Key), value)
 				return write(p)
 			})
 		})
+		contents.Kubernetes = census.result()
 		if err != nil || task.State == "" {
 			return err
 		}
@@ -84,8 +87,11 @@ func writeHistory(ctx context.Context, tx *bolt.Tx, task extractTask, contents *
 	return live, err
 }
 
-// writeKeyspace writes the live keys. No record lies above the restore point, so the last record of a key counts.
-func writeKeyspace(tx *bolt.Tx, live map[string]mvcc.Revision, digest func([]byte) string, write func(ledger.Pair) error) error {
+// writeKeyspace writes the live keys, with their values beside them. No record lies above the restore point, so the last record of
+// a key counts.
+func writeKeyspace(
+	tx *bolt.Tx, live map[string]mvcc.Revision, digest func([]byte) string, write func(p ledger.Pair, value []byte) error,
+) error {
 	bucket := tx.Bucket(schema.Key.Name())
 	for _, key := range slices.Sorted(maps.Keys(live)) {
 		at := mvcc.RevToBytes(live[key], mvcc.NewRevBytes())
@@ -96,7 +102,7 @@ func writeKeyspace(tx *bolt.Tx, live map[string]mvcc.Revision, digest func([]byt
 		err = write(ledger.Pair{
 			Key: ledger.Key(key), Digest: digest(r.kv.Value),
 			Create: r.kv.CreateRevision, Mod: r.kv.ModRevision, Version: r.kv.Version, Lease: r.kv.Lease,
-		})
+		}, r.kv.Value)
 		if err != nil {
 			return err
 		}

@@ -36,6 +36,8 @@ type Contents struct {
 	Records         int64  `json:"records"` // lines in History
 	Keys            int64  `json:"keys"`    // lines in Keyspace
 	Leases          int64  `json:"leases"`  // lines in Leases
+	// Kubernetes is nil unless an API server wrote what the source holds.
+	Kubernetes *Kubernetes `json:"kubernetes,omitempty"`
 }
 
 // Extract writes out what a checked source holds: every record above the compaction point, tombstones included, sorted by

@@ -202,6 +202,12 @@ func (r Received) isShort() bool {
 	return err == nil && info.Size() < shortest
 }
 
+// Digest reads the backup as it is, for whoever must say which one was refused: its size and its SHA-256 in hexadecimal.
+func (r Received) Digest(ctx context.Context) (sizeBytes int64, sha256 string, err error) {
+	size, sums, err := digestFile(ctx, r.Path)
+	return size, sums.whole, err
+}
+
 // Unchanged returns an error wrapping ErrInUse if the files that were given are not as they were when they were received.
 func (r Received) Unchanged() error {
 	for _, before := range r.looks {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/etcd-drill/etcd-drill/drill"
 	"github.com/etcd-drill/etcd-drill/harness/host"
@@ -21,6 +22,7 @@ import (
 
 type runCommand struct {
 	specFlags
+	ownFlags
 	hostFlags
 	output
 	goalFlags
@@ -37,11 +39,16 @@ func newRun() *cobra.Command {
 		Long: `Run starts a cluster, loads it, strikes, recovers, and judges the result.
 
 Without --lose, --fault, --source and --backup it runs the main job: the quorum killed and recovered from a snapshot
-saved from the survivor, then all members killed and recovered from a copy of a dead member's database.`,
+saved from the survivor, then all members killed and recovered from a copy of a dead member's database.
+
+With --snapshot it drills a backup of yours: restores it into a new cluster on this machine, and proves that every member holds
+what the backup holds. What is in it is told by its content, and nothing is written to it.`,
 		Example: `  etcd-drill run
   etcd-drill run --members 5 --lose 3 --fault wipe --source snapshot --backup before --seed 7
   etcd-drill run --source db --lose all -w json
   etcd-drill run --lose all --source db --rto 60s --max-lost 1000
+  etcd-drill run --snapshot backup.db --rto 60s
+  aws s3 cp s3://bucket/etcd.db.gz - | etcd-drill run --snapshot -
   etcd-drill run --etcd-version 3.6 --restore-version 3.7
   etcd-drill run --runtime process --binary /usr/bin/etcd`,
 		Args:    noArgs,
@@ -51,6 +58,7 @@ saved from the survivor, then all members killed and recovered from a copy of a 
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	r.specFlags.add(flags)
+	r.ownFlags.add(flags)
 	r.hostFlags.addProgram(flags)
 	r.goalFlags.add(flags)
 	flags.StringVar(&r.out, "out", "", "drill folder, must be empty (default: .drill/RUN)")
@@ -62,7 +70,7 @@ saved from the survivor, then all members killed and recovered from a copy of a 
 
 func (r *runCommand) run(cmd *cobra.Command, _ []string) (err error) {
 	start := time.Now()
-	specs, err := r.drills(cmd.Flags())
+	specs, err := r.specs(cmd.Flags())
 	if err != nil {
 		return err
 	}
@@ -92,6 +100,23 @@ func (r *runCommand) run(cmd *cobra.Command, _ []string) (err error) {
 	console.pause()
 	summary := report.NewSummary(reports, time.Since(start), lookForLeft(cmd.Context(), runtime, reports))
 	return errors.Join(err, r.finish(summary))
+}
+
+// specs are the drill of a backup that was named, or those that make their own disaster.
+func (r *runCommand) specs(flags *pflag.FlagSet) ([]drill.Spec, error) {
+	own, err := r.ownFlags.wanted(flags)
+	if err != nil {
+		return nil, err
+	}
+	if !own {
+		return r.drills(flags)
+	}
+	base, err := r.plain(flags)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := r.ownFlags.spec(base, r.hostFlags)
+	return []drill.Spec{spec}, err
 }
 
 // requireEmpty refuses a folder for the evidence that holds something, before anything is made in it.

@@ -128,13 +128,21 @@ func (s *specFlags) add(flags *pflag.FlagSet) {
 	flags.Uint64Var(&s.spec.Seed, "seed", 0, "fixes operations, victims and the plan's shape (default: drawn and printed)")
 }
 
-// drills returns one drill for the flags, or the main job if none of them says which drill is wanted.
-func (s *specFlags) drills(flags *pflag.FlagSet) ([]drill.Spec, error) {
+// plain is what the flags say that every drill has.
+func (s *specFlags) plain(flags *pflag.FlagSet) (drill.Spec, error) {
 	if !flags.Changed("seed") {
 		s.spec.Seed = drawSeed()
 	}
 	if flags.Changed("bump-revision") != s.spec.MarkCompacted || flags.Changed("bump-revision") && s.spec.BumpRevision == 0 {
-		return nil, usage(errors.New("--bump-revision N, with N at least 1, and --mark-compacted go together; give both or neither"))
+		return s.spec, usage(errors.New("--bump-revision N, with N at least 1, and --mark-compacted go together; give both or neither"))
+	}
+	return s.spec, nil
+}
+
+// drills returns one drill for the flags, or the main job if none of them says which drill is wanted.
+func (s *specFlags) drills(flags *pflag.FlagSet) ([]drill.Spec, error) {
+	if _, err := s.plain(flags); err != nil {
+		return nil, err
 	}
 	s.spec.Lose, s.spec.Source, s.spec.Backup = faults.Target(s.lose), recovery.Kind(s.source), drill.Backup(s.backup)
 	s.spec.Route = recovery.Route(s.route)

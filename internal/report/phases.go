@@ -10,7 +10,7 @@ import (
 
 // phaseLines has one line for every phase that took place, in the order of the drill.
 func (r Report) phaseLines() []string {
-	var lines []string
+	lines := r.backupLines()
 	for _, line := range []string{
 		r.startLine(), r.loadLine(), r.disasterLine(), r.recoverLine(), r.rtoLine(),
 		r.proofLine(), r.bumpLine(), r.stateLine(), r.watchLine(), r.fenceLine(),
@@ -125,7 +125,11 @@ func (r Report) rtoLine() string {
 	}
 	text := "no write acknowledged by the new cluster"
 	if r.RTO.Complete {
-		text = "first write " + seconds(r.RTO.Total) + " after the signal, without human time"
+		since := "the signal"
+		if r.Backup != nil {
+			since = "the backup was taken up"
+		}
+		text = "first write " + seconds(r.RTO.Total) + " after " + since + ", without human time"
 	}
 	if agree, ok := r.RTO.part(PartAgree); ok {
 		text += "; all members agree after " + seconds(agree.After+agree.Duration)
@@ -140,6 +144,9 @@ func (r Report) proofLine() string {
 	c := r.Verdict.Compared
 	if c.Members == 0 {
 		return row("proof", "nothing was compared", "")
+	}
+	if r.Backup != nil {
+		return r.ownProof()
 	}
 	text := fmt.Sprintf("%d/%d members: %d revisions explained, %s phantom, %s torn, %s",
 		c.Members, r.Spec.Members, c.Revisions, r.findings(verify.Phantom), r.findings(verify.Torn), r.hashWord())

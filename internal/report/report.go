@@ -40,6 +40,9 @@ type Report struct {
 	Plan   *Plan          `json:"plan,omitempty"`
 	Outage *verify.Outage `json:"outage,omitempty"`
 	Fence  *verify.Fence  `json:"fence,omitempty"`
+	// Backup is what was drilled, where that was somebody's own backup; nil otherwise. RTO then runs from the moment at which it was
+	// taken up, without the time in which an etcd was made available.
+	Backup *Backup `json:"backup,omitempty"`
 	// Targets are what was demanded of the recovery, each with what became of it; empty if nothing was.
 	Targets []Target `json:"targets,omitempty"`
 	// Verdict is the judge's. If Failure is set it is inconclusive or empty.

@@ -113,6 +113,8 @@ func (r Report) rtoUnknown() string {
 	switch {
 	case r.RTO.Complete:
 		return ""
+	case r.Backup != nil:
+		return "the restored cluster acknowledged no write"
 	case r.Outage == nil:
 		return "no disaster was observed"
 	case !r.Outage.QuorumLost:
@@ -123,6 +125,9 @@ func (r Report) rtoUnknown() string {
 
 // lossUnknown says why the loss is not known; empty if it is. It is not where no source was held against the ledger.
 func (r Report) lossUnknown() string {
+	if r.Backup != nil {
+		return "what was written after the backup is not known"
+	}
 	if r.Verdict.Outcome == "" || (r.Verdict.Compared.Revisions == 0 && r.Verdict.Loss.Writes == 0) {
 		return "no source was held against the ledger"
 	}

@@ -18,7 +18,7 @@ const (
 func (r Report) sideLines() []string {
 	var lines []string
 	for _, claim := range r.Verdict.Claims {
-		if claim.State == "left out" {
+		if claim.State == "left out" && !r.hidden(claim) {
 			lines = append(lines, row("left out", claim.Name+": "+claim.Text, ""))
 		}
 	}
@@ -27,6 +27,7 @@ func (r Report) sideLines() []string {
 			lines = append(lines, row("warning", warning, ""))
 		}
 	}
+	lines = append(lines, r.backupSideLines()...)
 	for _, hazard := range r.Verdict.Hazards {
 		lines = append(lines, row("hazard", hazard.Text, ""))
 	}
@@ -67,7 +68,12 @@ func (r Report) verdictLine(s Style) string {
 // lossText stands beside every verdict.
 func (r Report) lossText() string {
 	loss := r.Verdict.Loss
-	if r.lossUnknown() != "" {
+	switch {
+	case r.Backup != nil && r.Plan == nil:
+		return "nothing was restored"
+	case r.Backup != nil && r.Verdict.Outcome != "":
+		return "what was written after the backup is not known"
+	case r.lossUnknown() != "":
 		return "loss not known"
 	}
 	if loss.Writes == 0 {

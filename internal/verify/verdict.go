@@ -39,6 +39,7 @@ const (
 	Unfenced    Kind = "unfenced"
 	Rewound     Kind = "rewound"      // the new cluster begins at a revision that clients of the lost one have seen
 	Uncompacted Kind = "uncompacted"  // a member answers for revisions that a bump took away
+	BadSource   Kind = "bad-source"   // the source is damaged, so that nothing was restored from it
 	OtherBackup Kind = "other-backup" // the source is not the one that its manifest describes
 	Deaf        Kind = "deaf"         // a bump did not cancel a client's watch, so that it misses changes
 	Dead        Kind = "dead"         // the recovered cluster does not take, or does not replicate, a write

@@ -1,0 +1,210 @@
+package drill
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/harness/identity"
+	"github.com/etcd-drill/etcd-drill/recovery"
+)
+
+// Own is a backup that somebody has. It is drilled by itself: there is no cluster to be lost, and no ledger.
+type Own struct {
+	// File names the backup: a file, a directory or a pipe, in any form that recovery.Receive takes. Input is read in its place if it
+	// is not nil; File then only names it.
+	File  string    `json:"file,omitempty"`
+	Input io.Reader `json:"-"`
+	// MaxBytes bounds what is unpacked; recovery.DefaultMaxBytes if 0.
+	MaxBytes int64 `json:"maxBytes,omitempty"`
+	// AnyVersion has the members run the etcd that the runtime was given, whatever wrote the backup, if no version is named.
+	AnyVersion bool `json:"anyVersion,omitempty"`
+}
+
+// name is what a person calls the backup.
+func (o Own) name() string {
+	if o.Input != nil && o.File == "-" {
+		return "standard input"
+	}
+	return o.File
+}
+
+// title says what is drilled.
+func (o Own) title(s Spec) string {
+	name := filepath.Base(o.name())
+	if o.Input != nil {
+		name = "from " + name
+	}
+	members := "1 member"
+	if s.Members > 1 {
+		members = fmt.Sprintf("%d members", s.Members)
+	}
+	text := fmt.Sprintf("backup %s, restored as %s", name, members)
+	if version := cmp.Or(s.RestoreVersion, s.EtcdVersion); version != "" {
+		text += " on etcd " + version
+	}
+	if s.BumpRevision > 0 {
+		text += fmt.Sprintf(", revision bumped by %d", s.BumpRevision)
+	}
+	return text + s.manned()
+}
+
+// check refuses what cannot go with a backup of somebody's own.
+func (o Own) check(s Spec) error {
+	switch {
+	case s.Members < 1 || s.Members > harness.MaxMembers:
+		return fmt.Errorf("%d members: a drill takes 1 to %d", s.Members, harness.MaxMembers)
+	case o.File == "":
+		return errors.New("no backup was named")
+	case o.MaxBytes < 0:
+		return fmt.Errorf("a backup of %d bytes at most: give a number above 0", o.MaxBytes)
+	case s.way() != recovery.RouteRestore:
+		return fmt.Errorf("a backup is restored on every member, so the route %s has no place here; leave --route away", s.way())
+	case s.RestoreVersion != "" && s.EtcdVersion != "" && s.RestoreVersion != s.EtcdVersion:
+		return errors.New("a backup is restored on one version of etcd; give --restore-version alone")
+	}
+	return nil
+}
+
+// ownDrill is what is known of the backup in the course of its drill.
+type ownDrill struct {
+	began    time.Time
+	received recovery.Received
+	source   recovery.Source
+	contents recovery.Contents
+}
+
+// rehearseOwn restores the backup into a new cluster and proves that it came back.
+func (d *Drill) rehearseOwn(ctx context.Context) (r rehearsal, err error) {
+	p := &r.proof
+	d.own = &ownDrill{began: time.Now()}
+	if err := d.receive(ctx); recovery.ProvedBad(err) {
+		r.verdict, err = d.judgeBadSource(ctx, err)
+		return r, err
+	} else if err != nil {
+		return r, err
+	}
+	p.Source = d.own.source
+	if err := d.settleOwn(ctx); err != nil {
+		return r, err
+	}
+	if p.Plan, err = d.planOwn(); err != nil {
+		return r, err
+	}
+	if p.Reborn, err = d.Restore(ctx, p.Plan, d.bootOwn()...); err != nil {
+		return r, fmt.Errorf("recover: %w", err)
+	}
+	r.verdict, err = d.verifyOwn(ctx, *p)
+	return r, err
+}
+
+// receive takes the backup and checks it.
+func (d *Drill) receive(ctx context.Context) error {
+	own := *d.spec.Own
+	if err := d.events.emit(EventSaving, "backup %s", own.name()); err != nil {
+		return err
+	}
+	// Copies for reading are made in the run's folder: the one of the backup is not ours to write to.
+	d.opts.Worker.Scratch = d.run.WorkDir()
+	intake := recovery.Intake{Path: own.name(), Stream: own.Input, Dir: d.folder.given(), MaxBytes: own.MaxBytes}
+	if d.opts.Watch != nil {
+		so := &unpacked{}
+		intake.Progress = so.bytes.Store
+		d.opts.Watch(so.text)
+		defer d.opts.Watch(nil)
+	}
+	var err error
+	if d.own.received, err = recovery.Receive(ctx, d.opts.Worker, intake); err != nil {
+		return err
+	}
+	if err := d.events.emit(EventFetched, "%s", formOf(d.own.received)); err != nil {
+		return err
+	}
+	if d.own.source, err = d.own.received.Check(ctx, d.opts.Worker); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(d.folder.source()), 0o700); err != nil {
+		return fmt.Errorf("make folder for the source: %w", err)
+	}
+	if err := writeJSON(d.folder.source(), d.own.source); err != nil {
+		return err
+	}
+	return d.events.emit(EventChecked, "%s, restore point %d", d.own.source.Kind, d.own.source.RestorePoint)
+}
+
+// formOf says in words what a backup turned out to be.
+func formOf(r recovery.Received) string {
+	text := map[recovery.Form]string{
+		recovery.FormSnapshot: "saved snapshot", recovery.FormDB: "db copy", recovery.FormDirectory: "data directory",
+	}[r.Form]
+	if len(r.Packing) > 0 {
+		text += " in " + strings.Join(r.Packing, ", ")
+	}
+	return text
+}
+
+// settleOwn makes ready what depends on the backup: an etcd that starts on it, room for it, and certificates where it asks clients
+// who they are.
+func (d *Drill) settleOwn(ctx context.Context) error {
+	version := cmp.Or(d.spec.RestoreVersion, d.spec.EtcdVersion)
+	if version == "" && !d.spec.Own.AnyVersion {
+		release, err := d.own.source.Release()
+		if err != nil {
+			return err
+		}
+		version = release
+	}
+	d.spec.EtcdVersion, d.spec.RestoreVersion = version, version
+	d.spec.Auth = d.own.source.AuthEnabled
+	d.spec.Source = d.own.source.Kind
+	if err := d.checkOwnRoom(ctx); err != nil {
+		return err
+	}
+	d.opts.EtcdArgs = append(d.opts.EtcdArgs, quotaFlag(d.own.source))
+	return d.settle(ctx)
+}
+
+// defaultQuota is etcd's own (server/storage/quota.go, DefaultQuotaBytes).
+const defaultQuota = 2 << 30
+
+// quotaFlag gives members twice the room that the source takes, because a restored cluster that raises an alarm at its first write
+// is a surprise of its own kind; etcd's default where that is more.
+func quotaFlag(source recovery.Source) string {
+	return fmt.Sprintf("--quota-backend-bytes=%d", max(defaultQuota, 2*source.SizeBytes))
+}
+
+// planOwn plans the restore on members of which no name and no address is known to the source. The source's members are all that
+// is known of the old cluster, and the plan must use none of their IDs.
+func (d *Drill) planOwn() (recovery.Plan, error) {
+	layout, err := harness.NewLayout(d.places(), d.spec.Members, "")
+	if err != nil {
+		return recovery.Plan{}, err
+	}
+	opts, err := restoreOptions(d.spec, d.places(), d.versions.restoring.Version)
+	if err != nil {
+		return recovery.Plan{}, err
+	}
+	opts = append(opts, recovery.WithSeats(layout.Seats...))
+	return d.planned(recovery.NewPlan(d.own.source, harness.Layout{}, identity.FreshToken(), opts...))
+}
+
+// bootOwn disarms what alarms the source carries: the new cluster takes no write before.
+func (d *Drill) bootOwn() []BootOption {
+	if len(d.own.source.Alarms) == 0 {
+		return nil
+	}
+	return []BootOption{BeforeFirstWrite(d.Disarm)}
+}
+
+// unpacked tells how much of a backup came so far. It is set and asked by different goroutines.
+type unpacked struct{ bytes atomic.Int64 }
+
+func (u *unpacked) text() string { return fmt.Sprintf("%d MiB unpacked", u.bytes.Load()>>20) }

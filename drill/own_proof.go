@@ -1,0 +1,68 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/etcd-drill/etcd-drill/harness/identity"
+	"github.com/etcd-drill/etcd-drill/internal/verify"
+	"github.com/etcd-drill/etcd-drill/recovery"
+)
+
+// verifyOwn gathers the evidence of a backup that was restored: it is read offline, and every member is read back. There is no
+// ledger to hold it against, so it is its own witness.
+func (d *Drill) verifyOwn(ctx context.Context, p Proof) (verify.Verdict, error) {
+	plain := stored{
+		Witness: verify.BySource, Members: len(p.Plan.Members), Canary: p.Reborn.Canary, Source: sourceOf(p.Plan),
+		Identity: ownIdentity(p.Plan), Roster: rosterOf(p.Reborn.Cluster), Disarmed: p.Reborn.Disarmed,
+	}
+	work, workCtx := errgroup.WithContext(ctx)
+	work.Go(func() (err error) {
+		d.own.contents, err = d.readSource(workCtx, p.Source, plain.Source)
+		return err
+	})
+	work.Go(func() (err error) {
+		plain.Reborn, err = d.readBack(workCtx, p.Reborn.Cluster, readAtOf(p.Plan, d.events.at(EventRestored)))
+		return err
+	})
+	if err := work.Wait(); err != nil {
+		return verify.Verdict{}, fmt.Errorf("gather evidence: %w", err)
+	}
+	noteOrigins(plain.Reborn, p.Reborn)
+	// Every reading of the file has compared its digest, so this only finds what happened after the last of them.
+	if err := d.own.received.Unchanged(); err != nil {
+		return verify.Verdict{}, fmt.Errorf("gather evidence: %w", err)
+	}
+	return d.judge(plain)
+}
+
+// ownIdentity is what is known of the old cluster, which is its members, and what the new one must be.
+func ownIdentity(plan recovery.Plan) verify.Identity {
+	id := verify.Identity{
+		Fresh: true, OldMembers: plan.Source.MemberIDs, PlannedCluster: plan.ClusterID,
+		PlannedMembers: map[string]identity.MemberID{},
+	}
+	for _, m := range plan.Members {
+		id.PlannedMembers[m.Name] = m.MemberID
+	}
+	return id
+}
+
+// judgeBadSource makes a verdict of a backup that was proved bad: whether it would come back is known, then.
+func (d *Drill) judgeBadSource(ctx context.Context, reason error) (verify.Verdict, error) {
+	if d.own.received.Path != "" { // otherwise it could not even be unpacked
+		size, sum, err := d.own.received.Digest(ctx)
+		if err != nil {
+			return verify.Verdict{}, errors.Join(reason, err)
+		}
+		d.own.source.SizeBytes, d.own.source.SHA256 = size, sum
+	}
+	verdict := verify.Verdict{
+		Outcome: verify.Damaged, Witness: verify.BySource, FindingCount: 1,
+		Findings: []verify.Finding{{Kind: verify.BadSource, Outcome: verify.Damaged, Text: reason.Error()}},
+	}
+	return verdict, errors.Join(writeJSON(d.folder.verdict(), verdict), d.events.emit(EventJudged, "%s", verdict.Outcome))
+}

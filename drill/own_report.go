@@ -1,0 +1,108 @@
+package drill
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/etcd-drill/etcd-drill/internal/report"
+	"github.com/etcd-drill/etcd-drill/recovery"
+)
+
+// describeOwn adds what is known of the backup, as far as the drill got with it.
+func (d *Drill) describeOwn(out *report.Report) {
+	r, s, c := d.own.received, d.own.source, d.own.contents
+	out.Backup = &report.Backup{
+		Given: d.spec.Own.File, Form: string(r.Form), Packing: r.Packing, Inside: r.Inside, Modified: r.Modified,
+		SizeBytes: s.SizeBytes, SHA256: s.SHA256, Hashed: s.Kind == recovery.SavedSnapshot,
+		RestorePoint: s.RestorePoint, Compacted: s.Compacted, Keys: s.Keys, Records: s.Records, Leases: c.Leases,
+		StorageVersion: s.StorageVersion, HashKV: c.HashKV, Warnings: s.Warnings,
+	}
+	out.RTO = d.events.ownRecovery()
+	out.Spec = report.Spec{
+		Members: d.spec.Members, Source: string(s.Kind), Route: string(d.spec.way()),
+		BumpRevision: d.spec.BumpRevision, MarkCompacted: d.spec.MarkCompacted,
+	}
+	if s.RestorePoint > 0 {
+		out.Backup.NotCarried = d.notCarried()
+	}
+	if k := c.Kubernetes; k != nil {
+		out.Backup.Kubernetes, out.Backup.Advice = objectsOf(k), d.adviceFor(k)
+	}
+	if begun, agreed := d.events.at(EventSaving), d.events.at(EventAgreed); !agreed.IsZero() {
+		out.Phases = append([]report.Phase{{Name: report.PhaseRecover, StartedAt: begun, Duration: agreed.Sub(begun)}}, out.Phases...)
+	}
+}
+
+func objectsOf(k *recovery.Kubernetes) *report.Kubernetes {
+	out := &report.Kubernetes{Objects: k.Objects, Resources: []report.Resource{}}
+	for _, r := range k.Resources {
+		out.Resources = append(out.Resources, report.Resource(r))
+	}
+	return out
+}
+
+// adviceFor says what a restored API server needs beside its data.
+func (d *Drill) adviceFor(k *recovery.Kubernetes) []string {
+	var advice []string
+	if k.Encrypted() > 0 {
+		var of []string
+		for _, r := range k.Resources {
+			if r.Encrypted > 0 {
+				of = append(of, fmt.Sprintf("%d of %d %s (%s)", r.Encrypted, r.Objects, r.Name, strings.Join(r.Providers, ", ")))
+			}
+		}
+		advice = append(advice, fmt.Sprintf("you also need the key: encrypted at rest are %s; without the API server's "+
+			"EncryptionConfiguration they come back and nobody can read them", strings.Join(of, ", ")))
+	}
+	if d.spec.BumpRevision == 0 {
+		advice = append(advice, "bump the revision: kubelets and controllers go on watching from revisions that they have seen, and after a plain "+
+			"restore hear nothing until the new cluster passes them; drill it with --bump-revision 1000000000 --mark-compacted")
+	}
+	return advice
+}
+
+// notCarried says what no restore of this backup brings back.
+func (d *Drill) notCarried() []string {
+	r, s, c := d.own.received, d.own.source, d.own.contents
+	var all []string
+	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	say("writes after the backup")
+	switch {
+	case r.Log != nil && r.Log.Behind.Writes > 0:
+		say("up to %d writes that only the write-ahead log beside the database holds; a restart on the whole directory has them", r.Log.Behind.Writes)
+	case s.Kind == recovery.DBCopy && r.Log == nil:
+		say("writes that the member had not flushed into its database when it was copied: those of its last 100 ms, or more if it was killed under load")
+	}
+	if n := len(s.MemberIDs); n > 0 {
+		say("the member list: the %d of the backup make way for the %d of the plan", n, d.spec.Members)
+	}
+	if c.Leases > 0 {
+		say("what was left of %d leases: each begins anew with the time that was granted", c.Leases)
+	}
+	if s.AuthEnabled {
+		say("tokens of clients that had logged in: each must log in again")
+	}
+	return all
+}
+
+// ownRecovery returns the parts of the recovery of a backup. An etcd is made available after the backup was checked, because it
+// decides which; that is no part of a recovery, so what comes before is moved up to what comes after.
+func (e *events) ownRecovery() report.RTO {
+	began, checked, planned := e.at(EventSaving), e.at(EventChecked), e.at(EventPlanned)
+	if began.IsZero() || planned.IsZero() {
+		return report.RTO{}
+	}
+	shift := planned.Sub(checked)
+	var steps []report.Step
+	for _, bounds := range partBounds() {
+		from, to := e.at(bounds.from), e.at(bounds.to)
+		if from.IsZero() || to.IsZero() {
+			continue
+		}
+		if to.Before(planned) {
+			from, to = from.Add(shift), to.Add(shift)
+		}
+		steps = append(steps, report.Step{Name: bounds.part, From: from, To: to})
+	}
+	return report.NewRTO(began.Add(shift), steps)
+}

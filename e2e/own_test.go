@@ -1,0 +1,208 @@
+package e2e
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/etcd-drill/etcd-drill/drill"
+	"github.com/etcd-drill/etcd-drill/internal/report"
+)
+
+// kubernetesBackup was saved from under a real API server of Kubernetes 1.36.
+const kubernetesBackup = "../recovery/testdata/kubernetes-1.36-etcd-3.6.16.db"
+
+// ownWithin is how long the drill of a small backup may take where its etcd has to be built first.
+const ownWithin = 5 * time.Minute
+
+var _ = Describe("a backup of one's own", Label("cli", "etcd"), func() {
+	var u user
+	BeforeEach(func() { u = newUser() })
+
+	It("of a real API server comes back on three members, and its objects are listed by resource", func(ctx SpecContext) {
+		file := u.put("backup.db", must(os.ReadFile(kubernetesBackup)))
+		before := digest(file)
+		p := u.drill("--snapshot", file, "--rto", "60s")
+		p.ends(ctx, 0, ownWithin)
+		Expect(digest(file)).To(Equal(before), "the backup was written to")
+		p.expectNothingLeft(ctx)
+		Expect(string(p.Out.Contents())).To(And(
+			ContainSubstring(" backup   saved snapshot, 624 KiB, hash good         revision 631, 547 keys, storage 3.6.0\n"),
+			ContainSubstring(" objects  547 objects of Kubernetes: 206 configmaps, 80 secrets,"),
+			ContainSubstring(" proof    3/3 members: 547 keys and 630 revisions as in the backup, HashKV equal\n"),
+			ContainSubstring(" advice   bump the revision:"),
+			MatchRegexp(`(?m)^ targets  rto 1m0s: .*, met$`),
+			ContainSubstring(" INTACT   what was written after the backup is not known"),
+		))
+		told := p.report()
+		Expect(told.Verdict.Outcome).To(Equal(drill.Intact))
+		Expect(told.Runtime.EtcdVersion).To(HavePrefix("3.6."), "the release that wrote it")
+		Expect(told.Backup.SHA256).To(Equal(before))
+		Expect(told.Backup.Kubernetes.Resources).To(ContainElements(
+			report.Resource{Name: "configmaps", Objects: 206}, report.Resource{Name: "apiservices.apiregistration.k8s.io", Objects: 21},
+		))
+		Expect(told.RTO.Complete).To(BeTrue())
+		expectNoCopies(p.out)
+
+		again := u.call("verify", p.out)
+		again.ends(ctx, 0, 20*time.Second)
+		Expect(string(again.Err.Contents())).To(Equal("judged again: intact, as stored\n"))
+	}, SpecTimeout(ownWithin))
+
+	It("comes back bumped, over TLS, from standard input in gzip", func(ctx SpecContext) {
+		u.stdin = bytes.NewReader(gzipped(must(os.ReadFile(kubernetesBackup))))
+		p := u.drill("--snapshot", "-", "--members", "1", "--tls", "--bump-revision", "1000000000", "--mark-compacted")
+		p.ends(ctx, 0, ownWithin)
+		Expect(string(p.Out.Contents())).To(And(
+			ContainSubstring("drill 1/1 backup from standard input, restored as 1 member on etcd 3.6, revision bumped by 1000000000, TLS\n"),
+			ContainSubstring(" backup   saved snapshot in gzip,"),
+			ContainSubstring(" bump     proved: begins at revision 1000000631, "),
+			Not(ContainSubstring(" advice ")),
+		))
+		expectNoCopies(p.out)
+	}, SpecTimeout(ownWithin))
+
+	It("is copied to the drill folder for nobody else, and stays there if it is to be kept", func(ctx SpecContext) {
+		u.stdin = bytes.NewReader(must(os.ReadFile(kubernetesBackup)))
+		p := u.drill("--snapshot", "-", "--members", "1", "--keep", "all")
+		p.ends(ctx, 0, ownWithin)
+		kept := filepath.Join(p.out, "source", "given", "backup.db")
+		Expect(digest(kept)).To(Equal(digest(kubernetesBackup)))
+		Expect(must(os.Stat(kept)).Mode().Perm()).To(Equal(os.FileMode(0o600)))
+	}, SpecTimeout(ownWithin))
+
+	DescribeTable("that is none is refused in one line and leaves nothing", func(ctx SpecContext, code int, says string, make func(good []byte) []byte) {
+		file := u.put("backup", make(must(os.ReadFile(kubernetesBackup))))
+		before := digest(file)
+		p := u.drill("--snapshot", file, "--max-unpacked", "1M")
+		p.ends(ctx, code, time.Minute)
+		Expect(digest(file)).To(Equal(before))
+		Expect(string(p.Out.Contents())).To(MatchRegexp("(?m)^.*" + says + ".*$"))
+		Expect(bytes.Count(p.Out.Contents(), []byte("\n"))).To(BeNumerically("<=", 5), "%s", p.Out.Contents())
+		p.expectNothingLeft(ctx)
+		expectNoCopies(p.out)
+		Expect(filepath.Join(p.out, "members")).NotTo(BeADirectory(), "something was started")
+	},
+		Entry("one bit of the hash flipped", 1, "integrity hash does not match", func(good []byte) []byte {
+			good[len(good)-1] ^= 1
+			return good
+		}, SpecTimeout(time.Minute)),
+		Entry("one bit of a value flipped", 1, "integrity hash does not match", func(good []byte) []byte {
+			good[bytes.Index(good, []byte("kube-system"))] ^= 1
+			return good
+		}, SpecTimeout(time.Minute)),
+		Entry("half of it", 1, "source is truncated", func(good []byte) []byte { return good[:len(good)/1024*512] }, SpecTimeout(time.Minute)),
+		Entry("empty", 1, "source is empty", func([]byte) []byte { return nil }, SpecTimeout(time.Minute)),
+		Entry("text", 1, "not a bbolt database", func([]byte) []byte { return bytes.Repeat([]byte("text"), 1000) }, SpecTimeout(time.Minute)),
+		Entry("a cut archive", 1, "archive is damaged: it ends before the archive does", func(good []byte) []byte {
+			packed := gzipped(good)
+			return packed[:len(packed)/2]
+		}, SpecTimeout(time.Minute)),
+		Entry("a bomb", 2, "backup is larger than allowed: it unpacks to more than 1048576 bytes; allow more with --max-unpacked",
+			func([]byte) []byte { return gzipped(make([]byte, 8<<20)) }, SpecTimeout(time.Minute)),
+	)
+
+	It("that ends before standard input does proves nothing against itself", func(ctx SpecContext) {
+		u.stdin = bytes.NewReader(must(os.ReadFile(kubernetesBackup))[:100_000])
+		p := u.drill("--snapshot", "-")
+		p.ends(ctx, 2, time.Minute)
+		Expect(string(p.Out.Contents())).To(ContainSubstring("standard input: input ended early"))
+		expectNoCopies(p.out)
+	}, SpecTimeout(time.Minute))
+
+	It("that is still being written is refused", func(ctx SpecContext) {
+		good := must(os.ReadFile(kubernetesBackup))
+		file := u.put("growing.db", good[:len(good)/2])
+		enough, ended := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(ended)
+			for {
+				select {
+				case <-enough:
+					return
+				default:
+					appendTo(file, make([]byte, 16))
+				}
+			}
+		}()
+		p := u.drill("--snapshot", file)
+		p.ends(ctx, 2, time.Minute)
+		close(enough)
+		Eventually(ctx, ended).WithTimeout(10 * time.Second).Should(BeClosed())
+		Expect(string(p.Out.Contents())).To(ContainSubstring("source is being written to"))
+	}, SpecTimeout(time.Minute))
+
+	It("is not mixed with a drill that makes its own disaster", func(ctx SpecContext) {
+		for _, args := range [][]string{
+			{"--snapshot", kubernetesBackup, "--lose", "2"}, {"--snapshot", kubernetesBackup, "--keys", "5"}, {"--snapshot", ""},
+			{"--snapshot", kubernetesBackup, "--members", "0"}, {"--snapshot", kubernetesBackup, "--max-unpacked", "lots"},
+			{"--max-unpacked", "1G"}, {"--snapshot", kubernetesBackup, "--etcd-version", "3.6", "--restore-version", "3.7"},
+		} {
+			p := u.drill(args...)
+			p.ends(ctx, 64, 10*time.Second)
+			Expect(p.Out.Contents()).To(BeEmpty())
+			Expect(p.out).NotTo(BeADirectory())
+		}
+	}, SpecTimeout(time.Minute))
+})
+
+// put makes a file of the user's that nobody may write to.
+func (u user) put(name string, data []byte) string {
+	GinkgoHelper()
+	path := filepath.Join(u.home, name)
+	Expect(os.WriteFile(path, data, 0o600)).To(Succeed())
+	return path
+}
+
+func appendTo(path string, data []byte) {
+	defer GinkgoRecover()
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	Expect(err).NotTo(HaveOccurred())
+	_, err = file.Write(data)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(file.Close()).To(Succeed())
+}
+
+func gzipped(data []byte) []byte {
+	GinkgoHelper()
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	must(w.Write(data))
+	Expect(w.Close()).To(Succeed())
+	return out.Bytes()
+}
+
+func digest(path string) string {
+	GinkgoHelper()
+	return fmt.Sprintf("%x", sha256.Sum256(must(os.ReadFile(path))))
+}
+
+// report is the one that the drill left.
+func (p *program) report() report.Report {
+	GinkgoHelper()
+	var told report.Report
+	Expect(json.Unmarshal(must(os.ReadFile(filepath.Join(p.out, "report.json"))), &told)).To(Succeed())
+	return told
+}
+
+// expectNoCopies demands that no database is left in the folder, under whatever name, and that everything in it is its owner's.
+func expectNoCopies(folder string) {
+	GinkgoHelper()
+	everyFile(folder, func(path string, info os.FileInfo) {
+		if !info.Mode().IsRegular() {
+			Expect(info.Mode().Perm()).To(Equal(os.FileMode(0o700)), path)
+			return
+		}
+		Expect(info.Mode().Perm()).To(Equal(os.FileMode(0o600)), path)
+		Expect(slices.Contains([]string{".json", ".jsonl", ".txt", ".log"}, filepath.Ext(path))).To(BeTrue(), "%s is no evidence", path)
+	})
+}

@@ -1,0 +1,142 @@
+package recovery
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Kubernetes tells what an API server keeps in a source. It holds no name of an object.
+type Kubernetes struct {
+	Objects   int64      `json:"objects"`
+	Resources []Resource `json:"resources"` // by name
+}
+
+// Resource counts the objects of one kind.
+type Resource struct {
+	// Name is that of the resource, with its group where the key holds one: "pods", "apiservices.apiregistration.k8s.io".
+	Name    string `json:"name"`
+	Objects int64  `json:"objects"`
+	// Encrypted counts the objects that the API server encrypts at rest, Providers how: "aescbc", "aesgcm", "secretbox", "kms",
+	// or "unknown". Without its key they come back and cannot be read.
+	Encrypted int64    `json:"encrypted,omitempty"`
+	Providers []string `json:"providers,omitempty"`
+}
+
+// Encrypted counts the objects of all resources that are encrypted at rest.
+func (k *Kubernetes) Encrypted() (n int64) {
+	if k != nil {
+		for _, r := range k.Resources {
+			n += r.Encrypted
+		}
+	}
+	return n
+}
+
+// maxResources bounds how many resources are told apart; the objects of further ones are counted under otherResources.
+const (
+	maxResources   = 2000
+	otherResources = "(others)"
+)
+
+// encryptedMark opens a value that the API server encrypted: k8s:enc:PROVIDER:VERSION:KEYNAME: (its package
+// k8s.io/apiserver/pkg/server/options/encryptionconfig). protobufMark opens one in its own wire format
+// (k8s.io/apimachinery/pkg/runtime/serializer/protobuf).
+const (
+	encryptedMark = "k8s:enc:"
+	protobufMark  = "k8s\x00"
+)
+
+// objectCensus counts objects key by key.
+type objectCensus struct {
+	resources  map[string]*Resource
+	objects    int64
+	recognised bool // a value is one that only an API server writes
+}
+
+// take counts one live key. It keeps nothing of the value.
+func (c *objectCensus) take(key string, value []byte) {
+	name, ok := resourceOf(key)
+	if !ok {
+		return
+	}
+	if c.resources == nil {
+		c.resources = map[string]*Resource{}
+	}
+	r := c.resources[name]
+	if r == nil {
+		if len(c.resources) >= maxResources {
+			name = otherResources
+		}
+		if r = c.resources[name]; r == nil {
+			r = &Resource{Name: name}
+			c.resources[name] = r
+		}
+	}
+	c.objects++
+	r.Objects++
+	rest, encrypted := bytes.CutPrefix(value, []byte(encryptedMark))
+	c.recognised = c.recognised || encrypted || bytes.HasPrefix(value, []byte(protobufMark))
+	if !encrypted {
+		return
+	}
+	r.Encrypted++
+	if provider := providerOf(rest); !slices.Contains(r.Providers, provider) {
+		r.Providers = append(r.Providers, provider)
+	}
+}
+
+// result returns nil if nothing shows that an API server wrote any of it.
+func (c *objectCensus) result() *Kubernetes {
+	if !c.recognised {
+		return nil
+	}
+	k := &Kubernetes{Objects: c.objects}
+	for _, r := range c.resources {
+		slices.Sort(r.Providers)
+		k.Resources = append(k.Resources, *r)
+	}
+	slices.SortFunc(k.Resources, func(a, b Resource) int { return cmp.Compare(a.Name, b.Name) })
+	return k
+}
+
+// providerOf names the provider if it is one of those that there are: what follows the mark is somebody's data otherwise.
+func providerOf(rest []byte) string {
+	name, _, _ := bytes.Cut(rest[:min(len(rest), 32)], []byte(":"))
+	for _, known := range []string{"aescbc", "aesgcm", "secretbox", "kms"} {
+		if string(name) == known {
+			return known
+		}
+	}
+	return "unknown"
+}
+
+// resourceOf tells of which resource the key is, which is not always its own word for it (the API server's
+// pkg/registry/core/rest/storage_core.go and pkg/kubeapiserver/default_storage_factory_builder.go). OpenShift has prefixes of
+// its own.
+func resourceOf(key string) (string, bool) {
+	for _, prefix := range []string{"/registry/", "/kubernetes.io/", "/openshift.io/"} {
+		rest, found := strings.CutPrefix(key, prefix)
+		if !found {
+			continue
+		}
+		parts := strings.Split(rest, "/")
+		switch {
+		case parts[0] == "":
+			return "", false
+		case parts[0] == "services" && len(parts) > 1 && parts[1] == "endpoints":
+			return "endpoints", true
+		case strings.Contains(parts[0], ".") && len(parts) > 2: // a group, and then the resource
+			return parts[1] + "." + parts[0], true
+		case parts[0] == "minions":
+			return "nodes", true
+		case parts[0] == "controllers":
+			return "replicationcontrollers", true
+		case parts[0] == "ingress":
+			return "ingresses", true
+		}
+		return parts[0], true
+	}
+	return "", false
+}

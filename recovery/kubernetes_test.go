@@ -1,0 +1,100 @@
+package recovery
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestKeysOfAnAPIServerTellTheirResource(t *testing.T) {
+	for key, want := range map[string]string{
+		"/registry/pods/default/web-0":                                     "pods",
+		"/registry/minions/node-1":                                         "nodes",
+		"/registry/services/specs/default/web":                             "services",
+		"/registry/services/endpoints/default/web":                         "endpoints",
+		"/registry/apiregistration.k8s.io/apiservices/v1.apps":             "apiservices.apiregistration.k8s.io",
+		"/registry/cert-manager.io/certificates/default/web":               "certificates.cert-manager.io",
+		"/registry/controllers/default/old":                                "replicationcontrollers",
+		"/registry/health":                                                 "health",
+		"/kubernetes.io/secrets/default/web":                               "secrets",
+		"/openshift.io/oauth/clients/console":                              "oauth",
+		"/registry/":                                                       "",
+		"/registry":                                                        "",
+		"compact_rev_key":                                                  "",
+		"/elsewhere/registry/pods/default/web-0":                           "",
+		"/registry/example.com/":                                           "example.com",
+		"/registry/events/default/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r/s/t": "events",
+	} {
+		got, ok := resourceOf(key)
+		if got != want || ok != (want != "") {
+			t.Errorf("%s: %q, %t", key, got, ok)
+		}
+	}
+}
+
+func TestObjectsAreCountedAndNothingOfThemIsKept(t *testing.T) {
+	var c objectCensus
+	c.take("/registry/secrets/default/a", []byte("k8s:enc:aescbc:v1:key-of-march:\x00\x01secret"))
+	c.take("/registry/secrets/default/b", []byte("k8s:enc:kms:v2:key-of-march:\x00\x01secret"))
+	c.take("/registry/secrets/default/c", []byte("k8s\x00\n\x0c\n\x02v1secret"))
+	c.take("/registry/secrets/default/d", []byte("k8s:enc:a-secret-without-a-provider"))
+	c.take("/registry/example.com/widgets/default/d", []byte(`{"kind":"Widget"}`))
+	c.take("/other/key", []byte("k8s\x00"))
+	want := &Kubernetes{Objects: 5, Resources: []Resource{
+		{Name: "secrets", Objects: 4, Encrypted: 3, Providers: []string{"aescbc", "kms", "unknown"}},
+		{Name: "widgets.example.com", Objects: 1},
+	}}
+	got := c.result()
+	if !reflect.DeepEqual(got, want) || got.Encrypted() != 3 {
+		t.Errorf("got %+v", got)
+	}
+	text, err := json.Marshal(got)
+	if err != nil || strings.Contains(string(text), "march") || strings.Contains(string(text), "a-secret") {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
+func TestWhatOnlyLooksLikeAnAPIServersIsNot(t *testing.T) {
+	var c objectCensus
+	c.take("/registry/pods/default/a", []byte("mine"))
+	c.take("/mine", []byte("k8s\x00"))
+	if got := c.result(); got != nil || got.Encrypted() != 0 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestResourcesWithoutEndAreBounded(t *testing.T) {
+	var c objectCensus
+	for i := range maxResources + 500 {
+		c.take("/registry/kind-"+strings.Repeat("x", i%7)+string(rune('a'+i%26))+strings.Repeat("y", i/26), []byte("k8s\x00"))
+	}
+	got := c.result()
+	if len(got.Resources) > maxResources+1 || got.Objects != maxResources+500 || got.Resources[0].Name != otherResources {
+		t.Errorf("%d resources of %d objects, first %q", len(got.Resources), got.Objects, got.Resources[0].Name)
+	}
+}
+
+func TestASnapshotOfARealAPIServerIsRecognised(t *testing.T) {
+	ctx, worker, dir := testContext(t), testWorker(t, "serve"), t.TempDir()
+	source, err := Check(ctx, worker, SavedSnapshot, kubernetes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	contents, err := Extract(ctx, worker, source, Extraction{
+		DigestKey: testDigestKey, History: filepath.Join(dir, "history"), Keyspace: filepath.Join(dir, "keyspace"),
+	})
+	if err != nil || contents.Kubernetes == nil {
+		t.Fatal(contents, err)
+	}
+	counts, sum := map[string]int64{}, int64(0)
+	for _, r := range contents.Kubernetes.Resources {
+		counts[r.Name] = r.Objects
+		sum += r.Objects
+	}
+	if sum != contents.Kubernetes.Objects || sum != source.Keys || counts["configmaps"] != 206 || counts["secrets"] != 80 ||
+		counts["services"] != 1 || counts["apiservices.apiregistration.k8s.io"] != 21 {
+		t.Errorf("%d objects of %d keys: %v", sum, source.Keys, counts)
+	}
+}
