@@ -203,6 +203,6 @@ func expectNoCopies(folder string) {
 			return
 		}
 		Expect(info.Mode().Perm()).To(Equal(os.FileMode(0o600)), path)
-		Expect(slices.Contains([]string{".json", ".jsonl", ".txt", ".log"}, filepath.Ext(path))).To(BeTrue(), "%s is no evidence", path)
+		Expect(slices.Contains([]string{".json", ".jsonl", ".txt", ".log", ".html"}, filepath.Ext(path))).To(BeTrue(), "%s is no evidence", path)
 	})
 }
