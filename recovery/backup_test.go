@@ -3,6 +3,7 @@ package recovery
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -300,6 +301,9 @@ func TestTrailingHashDoesNotDependOnThePieces(t *testing.T) {
 		}
 		if fault, why := body.fault(int64(len(file))); fault != nil {
 			t.Errorf("pieces of %d: %v %s", piece, fault, why)
+		}
+		if whole := hex.EncodeToString(digestBytes(file)); body.whole() != whole {
+			t.Errorf("pieces of %d: the digest of all is %s, not %s", piece, body.whole(), whole)
 		}
 	}
 }

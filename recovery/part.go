@@ -37,11 +37,10 @@ func WithProgress(progress func(bytes int64)) FetchOption {
 
 // partFile is a file that comes into being under another name and gets its own only when it is complete and on disk.
 type partFile struct {
-	path  string
-	file  *os.File
-	whole hash.Hash     // of every byte
-	body  *trailingHash // of all bytes but the last 32
-	size  int64
+	path string
+	file *os.File
+	body *trailingHash
+	size int64
 	fetchOptions
 }
 
@@ -52,7 +51,7 @@ func createPart(path string, opts []FetchOption) (*partFile, error) {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	p := &partFile{path: path, whole: sha256.New(), body: newTrailingHash()}
+	p := &partFile{path: path, body: newTrailingHash()}
 	for _, opt := range opts {
 		opt(&p.fetchOptions)
 	}
@@ -64,7 +63,6 @@ func createPart(path string, opts []FetchOption) (*partFile, error) {
 // Write implements io.Writer.
 func (p *partFile) Write(data []byte) (int, error) {
 	n, err := p.file.Write(data)
-	p.whole.Write(data[:n])
 	p.body.Write(data[:n]) //nolint:errcheck // it only computes, see hash.Hash
 	p.size += int64(n)
 	if p.progress != nil {
@@ -87,7 +85,7 @@ func (p *partFile) commit() (Stored, error) {
 	if err := syncDir(filepath.Dir(p.path)); err != nil {
 		return Stored{}, errors.Join(err, os.Remove(p.path))
 	}
-	return Stored{Path: p.path, SizeBytes: p.size, SHA256: hex.EncodeToString(p.whole.Sum(nil))}, nil
+	return Stored{Path: p.path, SizeBytes: p.size, SHA256: p.body.whole()}, nil
 }
 
 // discard removes the unfinished file. After a commit it does nothing.
@@ -121,6 +119,17 @@ func (t *trailingHash) Write(data []byte) (int, error) {
 		t.trailer = append(t.trailer[:0], t.trailer[surplus:]...)
 	}
 	return len(data), nil
+}
+
+// whole returns the digest of every byte that was written, in hexadecimal. It costs no second pass: to hash goes about as fast as
+// a disk reads.
+func (t *trailingHash) whole() string {
+	all, err := t.hash.(hash.Cloner).Clone()
+	if err != nil { // a hash of the standard library can be cloned
+		panic(err)
+	}
+	all.Write(t.trailer)
+	return hex.EncodeToString(all.Sum(nil))
 }
 
 // fault tells what is wrong with a SavedSnapshot of this size, as far as its hash goes; nil for nothing.

@@ -3,7 +3,6 @@ package recovery
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"os"
@@ -59,16 +58,16 @@ func takeCopy(ctx context.Context, task copyTask) (*privateCopy, error) {
 		return nil, err
 	}
 	defer func() { _ = out.Close() }() // a copy for this process only; a lost write shows as a wrong digest or structure
-	whole, body := sha256.New(), newTrailingHash()
+	body := newTrailingHash()
 	source := &markedReader{ctx: ctx, from: in}
-	size, err := io.Copy(io.MultiWriter(out, whole, body), source)
+	size, err := io.Copy(io.MultiWriter(out, body), source)
 	if source.err != nil {
 		return nil, bad(ErrUnreadable, "", source.err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	c := &privateCopy{path: task.Copy, sizeBytes: size, sha256: hex.EncodeToString(whole.Sum(nil)), kind: task.Kind}
+	c := &privateCopy{path: task.Copy, sizeBytes: size, sha256: body.whole(), kind: task.Kind}
 	if c.kind == "" {
 		c.kind = kindOf(size)
 	}
@@ -90,10 +89,10 @@ func digestFile(ctx context.Context, path string) (size int64, sums digests, err
 		return 0, digests{}, err
 	}
 	defer func() { _ = in.Close() }() // read only
-	whole, body := sha256.New(), newTrailingHash()
-	size, err = io.Copy(io.MultiWriter(whole, body), &markedReader{ctx: ctx, from: in})
+	body := newTrailingHash()
+	size, err = io.Copy(body, &markedReader{ctx: ctx, from: in})
 	fault, _ := body.fault(size)
-	return size, digests{whole: hex.EncodeToString(whole.Sum(nil)), bodyFault: fault}, err
+	return size, digests{whole: body.whole(), bodyFault: fault}, err
 }
 
 // kindOf tells a hashed snapshot from a bare database by nothing but its size, as etcdutl does (hasChecksum in
