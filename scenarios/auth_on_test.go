@@ -22,8 +22,9 @@ import (
 
 // Authentication is on and the quorum is gone: etcd checks a password through raft, so that nobody can log in to save what is
 // left.
-var _ = Describe("quorum killed, authentication on", Label("etcd", "B3", "issue:etcd#9554", "issue:etcd#7165", "disaster:quorum-killed-auth"), func() {
+var _ = Describe("quorum killed, authentication on", Label("etcd", "B3", "disaster:quorum-killed-auth"), func() {
 	DescribeTable("a password saves nothing, what needs no login does, and users, roles and the switch are those of before",
+		Label("issue:etcd#9554", "issue:etcd#7165"),
 		func(ctx SpecContext, source recovery.Kind) {
 			d := rehearse(ctx, drill.Spec{
 				Members: 3, Fault: "kill", Lose: faults.Quorum, Source: source, Backup: drill.After, Auth: true,
@@ -48,7 +49,7 @@ var _ = Describe("quorum killed, authentication on", Label("etcd", "B3", "issue:
 				return err
 			})
 
-			proof := saveWithoutLogin(ctx, d, load, outage, source)
+			proof := salvage(source)(ctx, d, load, outage)
 			proof.Plan = must(d.Plan(proof.Source, proof.Down, identity.FreshToken()))
 			proof.Reborn = must(d.Restore(ctx, proof.Plan))
 			Expect(must(d.Verify(ctx, proof))).To(BeIntact())
@@ -59,19 +60,21 @@ var _ = Describe("quorum killed, authentication on", Label("etcd", "B3", "issue:
 	)
 })
 
-// saveWithoutLogin takes what is left: a snapshot by the certificate of root, or the file of the stopped survivor.
-func saveWithoutLogin(ctx context.Context, d *drill.Drill, load *drill.Load, outage *drill.Outage, source recovery.Kind) drill.Proof {
-	GinkgoHelper()
-	proof := drill.Proof{Outage: outage}
-	if source == recovery.SavedSnapshot {
-		proof.Source = must(d.Rescue(ctx, outage))
+// salvage takes what the outage has left: a snapshot of a survivor, or its file when it has stopped.
+func salvage(source recovery.Kind) func(context.Context, *drill.Drill, *drill.Load, *drill.Outage) drill.Proof {
+	return func(ctx context.Context, d *drill.Drill, load *drill.Load, outage *drill.Outage) drill.Proof {
+		GinkgoHelper()
+		proof := drill.Proof{Outage: outage}
+		if source == recovery.SavedSnapshot {
+			proof.Source = must(d.Rescue(ctx, outage))
+		}
+		proof.Book = must(load.Stop(ctx))
+		proof.Down = must(d.StopAll(ctx, outage))
+		if source == recovery.DBCopy {
+			proof.Source = must(d.CopyDB(ctx, proof.Down, outage))
+		}
+		return proof
 	}
-	proof.Book = must(load.Stop(ctx))
-	proof.Down = must(d.StopAll(ctx, outage))
-	if source == recovery.DBCopy {
-		proof.Source = must(d.CopyDB(ctx, proof.Down, outage))
-	}
-	return proof
 }
 
 // The user whom the scenario knows beside root, and what he may do.

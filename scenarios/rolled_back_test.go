@@ -20,7 +20,8 @@ import (
 // Somebody goes back to a snapshot, member by member and in place, while the others still run, and corruption checks are on:
 // the new members hold less than the old ones, and both ask each other for hashes.
 var _ = Describe("rolled back in place", Label("etcd", "C7", "issue:etcd#15548", "disaster:rolled-back"), func() {
-	DescribeTable("old and new members refuse each other's hashes, raise no alarm, and none joins the other side", Label("via:rolling-snapshot"),
+	DescribeTable("old and new members refuse each other's hashes, raise no alarm, and none joins the other side",
+		Label("via:rolling-snapshot"),
 		func(ctx SpecContext) {
 			checks := corruptionChecks()
 			d := rehearse(ctx, drill.Spec{

@@ -25,7 +25,7 @@ var _ = Describe("quorum killed, TLS", Label("etcd", "C6", "disaster:quorum-kill
 				Members: 3, Fault: "kill", Lose: faults.Quorum, Source: source, Backup: drill.After, TLS: true,
 			})
 			old, load, outage := loseQuorum(ctx, d)
-			proof := saveWithoutLogin(ctx, d, load, outage, source)
+			proof := salvage(source)(ctx, d, load, outage)
 			proof.Plan = must(d.Plan(proof.Source, proof.Down, identity.FreshToken()))
 			proof.Reborn = must(d.Restore(ctx, proof.Plan))
 			Expect(must(d.Verify(ctx, proof))).To(BeIntact())
@@ -44,7 +44,7 @@ var _ = Describe("quorum killed, TLS", Label("etcd", "C6", "disaster:quorum-kill
 				Members: 3, Fault: "kill", Lose: faults.Quorum, Source: recovery.SavedSnapshot, Backup: drill.After, TLS: true,
 			})
 			old, load, outage := loseQuorum(ctx, d)
-			proof := saveWithoutLogin(ctx, d, load, outage, recovery.SavedSnapshot)
+			proof := salvage(recovery.SavedSnapshot)(ctx, d, load, outage)
 
 			// m4 is a new machine, with the certificate of the one that it replaces.
 			gone, moved := old.Layout().Seats[2], must(harness.NewLayout(harness.Manner{TLS: true}.Places(old.Site()), 4, "")).Seats[3]

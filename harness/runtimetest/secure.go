@@ -76,7 +76,7 @@ func secure(t *testing.T, rt harness.Runtime) {
 		own.TLS = foreign
 		refused(t, "a client of another authority", read(b.ctx, endpoint.Client, own.To(m.Name()), refusedWithin))
 		refused(t, "a client without TLS", read(b.ctx, "http"+endpoint.Client[len("https"):], harness.Access{}, refusedWithin))
-		asked(t, b, m, prepared.Version, map[identity.ClusterID]int{
+		asked(b, m, prepared.Version, map[identity.ClusterID]int{
 			cluster.ID(): http.StatusBadRequest, cluster.ID() + 1: http.StatusPreconditionFailed,
 		})
 		if err := m.Disk().Fetch(b.ctx, firstLog, &bytes.Buffer{}); err == nil {
@@ -106,13 +106,13 @@ func secure(t *testing.T, rt harness.Runtime) {
 }
 
 // asked holds what the member answers to peer requests under these cluster IDs against the HTTP status that it must give.
-func asked(t *testing.T, b *bench, m *harness.Member, version string, want map[identity.ClusterID]int) {
-	t.Helper()
+func asked(b *bench, m *harness.Member, version string, want map[identity.ClusterID]int) {
+	b.t.Helper()
 	for id, status := range want {
 		answer, err := m.AskAsPeer(b.ctx, id, version)
-		must(t, err)
+		must(b.t, err)
 		if answer.Status != status {
-			t.Errorf("a peer of cluster %s is answered with %d, want %d", id, answer.Status, status)
+			b.t.Errorf("a peer of cluster %s is answered with %d, want %d", id, answer.Status, status)
 		}
 	}
 }
