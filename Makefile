@@ -69,6 +69,10 @@ bench-runtimes: build ## time a drill on plain processes beside the same one in 
 	@$(DRILL) run --runtime process --source snapshot --keys 100 --keep none >/dev/null
 	@$(GO) run ./bench/pairs -drill $(DRILL) -runtimes -pairs $(PAIRS)
 
+.PHONY: bench-child
+bench-child: ## time a restore in a worker process beside the same one in-process, in turn
+	@$(GO) test ./recovery -run '^$$' -bench RestoreInAChild -benchtime 20x -count 3
+
 .PHONY: test
 test: fresh-reports vet unit conformance short-scenarios test-scenarios test-e2e ## everything that must pass
 	@$(TALLY) sum $(REPORTS)

@@ -1,0 +1,77 @@
+package recovery
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/recovery/dataset"
+)
+
+// BenchmarkRestoreInAChild restores one member from the same snapshot in a worker process and in this one, in turn. It reports
+// the medians and the difference: what it costs that a damaged file can kill only the child. The goal is 60 ms at most.
+func BenchmarkRestoreInAChild(b *testing.B) {
+	set, err := dataset.Cache{Dir: b.TempDir()}.Get(b.Context(),
+		dataset.Spec{SizeBytes: 4 << 20, ValueBytes: 256, Revisions: 1, Seed: 1}, dataset.Snapshot)
+	if err != nil {
+		b.Fatal(err)
+	}
+	program, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	worker := Worker{Path: program, Env: []string{workerEnv + "=serve"}, Scratch: b.TempDir()}
+	layout := harness.Layout{Token: "bench", Seats: []harness.Seat{{Name: "m1", PeerURL: "http://127.0.0.1:2380"}}}
+	var child, here []time.Duration
+	for i := 0; b.Loop(); i++ {
+		for name, restore := range map[string]func(request) error{
+			"child": func(req request) error {
+				start := time.Now()
+				resp, err := worker.run(b.Context(), "restore", req)
+				child = append(child, time.Since(start))
+				if err == nil {
+					err = resp.Failure.err()
+				}
+				return err
+			},
+			"here": func(req request) error {
+				start := time.Now()
+				_, err := (&job{lg: zap.NewNop()}).do(b.Context(), req)
+				here = append(here, time.Since(start))
+				return err
+			},
+		} {
+			dir := filepath.Join(worker.Scratch, fmt.Sprint(name, i))
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				b.Fatal(err)
+			}
+			err := restore(request{Restore: &restoreTask{
+				Source: copyTask{Kind: SavedSnapshot, Path: set.Path, Copy: filepath.Join(dir, "source"), SHA256: set.SHA256},
+				Name:   "m1", PeerURL: layout.Seats[0].PeerURL, InitialCluster: layout.InitialCluster(), Token: layout.Token,
+				DataDir: filepath.Join(dir, "data"),
+			}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := os.RemoveAll(dir); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(median(child), "ms/child")
+	b.ReportMetric(median(here), "ms/here")
+	b.ReportMetric(median(child)-median(here), "ms/more")
+	b.ReportMetric(0, "ns/op") // of both together, which says nothing
+}
+
+// median is in milliseconds.
+func median(took []time.Duration) float64 {
+	slices.Sort(took)
+	return float64(took[len(took)/2].Microseconds()) / 1000
+}
