@@ -50,8 +50,12 @@ func (f folder) join(s stored) verify.Evidence {
 		ev.Source.Leases = f.leases(sourceName) // nobody reads them without a State
 	}
 	for i := range ev.Reborn {
-		if m := &ev.Reborn[i]; m.ReadAt != 0 { // otherwise the member had nothing to show
-			m.History, m.Keyspace, m.Leases = f.history(m.Name), f.keyspace(m.Name), f.leases(m.Name)
+		m := &ev.Reborn[i]
+		if m.ReadAt != 0 { // otherwise the member had nothing to show
+			m.History, m.Keyspace = f.history(m.Name), f.keyspace(m.Name)
+		}
+		if m.State != nil {
+			m.Leases = f.leases(m.Name)
 		}
 	}
 	return ev

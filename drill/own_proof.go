@@ -25,12 +25,13 @@ func (d *Drill) verifyOwn(ctx context.Context, p Proof) (verify.Verdict, error) 
 		return err
 	})
 	work.Go(func() (err error) {
-		plain.Reborn, err = d.readBack(workCtx, p.Reborn.Cluster, readAtOf(p.Plan, d.events.at(EventRestored)))
+		plain.Reborn, err = d.readBack(workCtx, p.Reborn.Cluster, readAtOf(p.Plan))
 		return err
 	})
 	if err := work.Wait(); err != nil {
 		return verify.Verdict{}, fmt.Errorf("gather evidence: %w", err)
 	}
+	d.readStates(ctx, p.Reborn.Cluster, plain.Reborn, d.events.at(EventRestored))
 	noteOrigins(plain.Reborn, p.Reborn)
 	// Every reading of the file has compared its digest, so this only finds what happened after the last of them.
 	if err := d.own.received.Unchanged(); err != nil {

@@ -18,16 +18,13 @@ import (
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
 
-// readAt says at which revision members are read back, above which compaction point, and how old their leases can be. Where
-// the revision was bumped, source is the one that it was bumped from; 0 elsewhere.
-type readAt struct {
-	revision, compacted, source int64
-	since                       time.Time // when leases may have begun to run, at the earliest
-}
+// readAt says at which revision members are read back, and above which compaction point. Where the revision was bumped,
+// source is the one that it was bumped from; 0 elsewhere.
+type readAt struct{ revision, compacted, source int64 }
 
 // readAtOf is where a plan lets members begin.
-func readAtOf(plan recovery.Plan, since time.Time) readAt {
-	at := readAt{revision: plan.Revision(), compacted: plan.Compacted(), since: since}
+func readAtOf(plan recovery.Plan) readAt {
+	at := readAt{revision: plan.Revision(), compacted: plan.Compacted()}
 	if plan.BumpRevision > 0 {
 		at.source = plan.Source.RestorePoint
 	}
@@ -92,9 +89,6 @@ func (d *Drill) readMember(ctx context.Context, m *harness.Member, at readAt) (v
 	shown.ReadAt, shown.HashKV = at.revision, back.HashKV
 	if err == nil && at.source > 0 {
 		shown.Gap, err = readGap(ctx, client, at.gap())
-	}
-	if err == nil {
-		d.readState(ctx, client, &shown, at.since)
 	}
 	return shown, err
 }

@@ -2,9 +2,8 @@ package drill
 
 import (
 	"context"
+	"sync"
 	"time"
-
-	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/internal/ledger"
@@ -12,24 +11,41 @@ import (
 	"github.com/etcd-drill/etcd-drill/internal/verify"
 )
 
-// readStateWithin bounds the reading of one member's side state, which needs a leader.
+// readStateWithin bounds the reading of all states, which needs a leader.
 const readStateWithin = 2 * time.Minute
 
-// readState adds what the member holds beside its keys. That it cannot be read is evidence, too: of a member that answers
-// for itself and has no quorum.
-func (d *Drill) readState(ctx context.Context, client *clientv3.Client, shown *verify.Member, since time.Time) {
+// readStates adds what each member holds beside its keys; since is when leases can have begun to run, at the earliest. Some of
+// the questions go through raft, so they are asked when no old member is there any more that could be disturbed by them, or
+// disturb.
+func (d *Drill) readStates(ctx context.Context, cluster *harness.Cluster, shown []verify.Member, since time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, readStateWithin)
 	defer cancel()
+	var reading sync.WaitGroup
+	for i, m := range cluster.Members() {
+		reading.Go(func() {
+			state, err := d.readState(ctx, m)
+			if err != nil { // evidence, too: of a member that answers for itself and has no quorum
+				shown[i].Unread = err.Error()
+				return
+			}
+			shown[i].State, shown[i].Age = state, time.Since(since)
+		})
+	}
+	reading.Wait()
+}
+
+func (d *Drill) readState(ctx context.Context, m *harness.Member) (*ledger.State, error) {
+	client, err := m.DialAny(ctx) // whose answers they are is evidence, which the judge weighs
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close() //nolint:errcheck // nothing is lost by closing
 	var state ledger.State
-	err := writeStream(d.folder.leasesOf(shown.Name), func(lease func(ledger.Lease) error) (err error) {
+	err = writeStream(d.folder.leasesOf(m.Name()), func(lease func(ledger.Lease) error) (err error) {
 		state, err = load.ReadState(ctx, client, lease)
 		return err
 	})
-	if err != nil {
-		shown.Unread = err.Error()
-		return
-	}
-	shown.State, shown.Age = &state, time.Since(since)
+	return &state, err
 }
 
 // readSourceState reads what the worker found beside the keys of the source.

@@ -46,7 +46,7 @@ func (d *Drill) Verify(ctx context.Context, p Proof) (verify.Verdict, error) {
 		return err
 	})
 	work.Go(func() (err error) {
-		plain.Reborn, err = d.readBack(workCtx, p.Reborn.Cluster, readAtOf(p.Plan, d.events.at(EventRestored)))
+		plain.Reborn, err = d.readBack(workCtx, p.Reborn.Cluster, readAtOf(p.Plan))
 		return err
 	})
 	// The members are read while the old one stands beside them: the fence only watches, and what it must not change is read
@@ -58,6 +58,7 @@ func (d *Drill) Verify(ctx context.Context, p Proof) (verify.Verdict, error) {
 	if err := work.Wait(); err != nil {
 		return verify.Verdict{}, fmt.Errorf("gather evidence: %w", err)
 	}
+	d.readStates(ctx, p.Reborn.Cluster, plain.Reborn, d.events.at(EventRestored))
 	noteOrigins(plain.Reborn, p.Reborn)
 	return d.judge(plain)
 }
@@ -135,9 +136,10 @@ func (d *Drill) VerifyHealed(ctx context.Context, h Healed) (verify.Verdict, err
 		}
 	}
 	// The revision before the canary is the last that the load can own.
-	if plain.Reborn, err = d.readBack(ctx, h.Cluster, readAt{revision: h.Canary.Revision - 1, since: d.events.at(EventOpened)}); err != nil {
+	if plain.Reborn, err = d.readBack(ctx, h.Cluster, readAt{revision: h.Canary.Revision - 1}); err != nil {
 		return verify.Verdict{}, fmt.Errorf("gather evidence: %w", err)
 	}
+	d.readStates(ctx, h.Cluster, plain.Reborn, d.events.at(EventOpened))
 	for i, m := range h.Cluster.Members() {
 		_, plain.Reborn[i].Joined = plain.Identity.PlannedMembers[m.Name()]
 	}
