@@ -56,6 +56,8 @@ var _ = Describe("quorum killed, authentication on", Label("etcd", "B3", "disast
 			expectReader(ctx, d, proof.Reborn.Members()[0])
 		},
 		Entry("by the certificate of root", Label("via:snapshot", "size:3", "short"), SpecTimeout(3*time.Minute), recovery.SavedSnapshot),
+		Entry("by the certificate of root, etcd 3.5", Label("via:snapshot", "size:3", "version:3.5"), SpecTimeout(3*time.Minute),
+			recovery.SavedSnapshot),
 		Entry("by a copy of the database", Label("via:db", "size:3"), SpecTimeout(3*time.Minute), recovery.DBCopy),
 	)
 })
