@@ -29,12 +29,13 @@ const (
 // rows places every package. Where a new one lies decides what it may know, so it is placed here first.
 func rows() map[string]int {
 	return map[string]int{
-		"harness/folder": ground, "harness/identity": ground, "harness/pki": ground, "harness/release": ground, "internal/await": ground, "internal/kernel": ground,
+		"harness/folder": ground, "harness/identity": ground, "harness/pki": ground, "harness/release": ground,
+		"internal/await": ground, "internal/kernel": ground,
 
-		"harness": nouns, "internal/ledger": nouns,
+		"harness": nouns, "internal/ledger": nouns, "recovery/dataset": nouns,
 
 		"harness/docker": phases, "harness/fake": phases, "harness/process": phases, "harness/runtimetest": phases,
-		"faults": phases, "recovery": phases, "recovery/dataset": phases, "recovery/spoil": phases,
+		"faults": phases, "recovery": phases, "recovery/spoil": phases,
 		"internal/load": phases, "internal/verify": phases, "internal/report": phases,
 
 		"harness/host": choice,
