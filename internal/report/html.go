@@ -213,9 +213,9 @@ func claimRows(claims []verify.Claim) []claimRow {
 	for _, c := range claims {
 		class := unsure
 		switch c.State {
-		case "proved":
+		case verify.Proved:
 			class = good
-		case "disproved":
+		case verify.Disproved:
 			class = bad
 		}
 		rows = append(rows, claimRow{Name: c.Name, State: c.State, Class: class, Text: oneLine(c.Text)})
@@ -270,7 +270,7 @@ func rests(r Report) []rest {
 		out = append(out, rest{"assumed", oneLine(text)})
 	}
 	for _, c := range r.Verdict.Claims {
-		if c.State != "proved" && c.State != "disproved" {
+		if c.State != verify.Proved && c.State != verify.Disproved {
 			out = append(out, rest{c.State, oneLine(c.Name + ": " + c.Text)})
 		}
 	}

@@ -159,7 +159,7 @@ func (r Report) proofLine() string {
 // bumpLine shows what the judge says of a bump; the claim is there only where there was one.
 func (r Report) bumpLine() string {
 	for _, claim := range r.Verdict.Claims {
-		if claim.Name == "bump" && claim.State != "left out" { // those are shown elsewhere
+		if claim.Name == "bump" && claim.State != verify.LeftOut { // those are shown elsewhere
 			return row("bump", claim.State+": "+claim.Text, "")
 		}
 	}
@@ -173,7 +173,11 @@ func (r Report) watchLine() string { return r.claimLine("watch") }
 
 func (r Report) claimLine(name string) string {
 	for _, claim := range r.Verdict.Claims {
-		if claim.Name == name && (claim.State == "proved" || claim.State == "disproved") {
+		switch {
+		case claim.Name != name:
+		case claim.State == verify.Sampled:
+			return row(name, "sampled: "+claim.Text, "")
+		case claim.State == verify.Proved, claim.State == verify.Disproved:
 			return row(name, claim.Text, "")
 		}
 	}
@@ -197,7 +201,7 @@ func (r Report) findings(kind verify.Kind) string {
 // hashWord tells whether the judge found the members' hashes equal to the source's.
 func (r Report) hashWord() string {
 	for _, claim := range r.Verdict.Claims {
-		if claim.Name == "members" && claim.State == "proved" {
+		if claim.Name == "members" && claim.State == verify.Proved {
 			return "HashKV equal"
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/etcd-drill/etcd-drill/internal/ledger"
 	"github.com/etcd-drill/etcd-drill/internal/report"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
 )
@@ -224,5 +226,39 @@ func TestAWriterThatFailsIsReported(t *testing.T) {
 		if !errors.Is(err, io.ErrShortWrite) {
 			t.Errorf("%s: got %v, want %v", name, err, io.ErrShortWrite)
 		}
+	}
+}
+
+func TestARunOfOneDrillFitsOnATerminal(t *testing.T) {
+	worst := damagedDrill().Hold(goals(1, 0, 0))
+	worst.Spec.BumpRevision = 1000
+	worst.Runtime.RestoreVersion = "3.6.16"
+	worst.Verdict.Loss = verify.Loss{Writes: 9, Revisions: 9, Resurrected: 3, ResurrectedKeys: []ledger.Key{"a", "b", "c"}}
+	worst.Verdict.Claims = append(worst.Verdict.Claims, verify.Claim{Name: "bump", State: verify.Proved, Text: "begins beyond"})
+	for i := range 30 {
+		worst.Assumed = append(worst.Assumed, fmt.Sprintf("assumption %d", i))
+		worst.Verdict.Hazards = append(worst.Verdict.Hazards, verify.Finding{Text: fmt.Sprintf("hazard %d", i)})
+	}
+	many := intactDrill()
+	many.Assumed = worst.Assumed
+	for name, drill := range map[string]report.Report{
+		"worst": worst, "damaged": damagedDrill(), "many assumptions": many, "failed": failedDrill(), "lossy": lossyDrill(), "lone": loneDrill(),
+	} {
+		got := render(t, func(w io.Writer) error {
+			summary := report.NewSummary([]report.Report{drill}, time.Second, report.Left{})
+			return errors.Join(report.WriteHeader(w, drill), report.WriteText(w, drill, report.Style{}), report.WriteSummary(w, summary))
+		})
+		if lines := strings.Count(got, "\n"); lines > 25 {
+			t.Errorf("%s takes %d lines:\n%s", name, lines, got)
+		}
+	}
+	got := text(t, worst, report.Style{})
+	for _, want := range []string{"hazard 0", "more: report.html", "  missing ", "more: verdict.json", "3 keys back", "targets ", "bump "} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q was cut from:\n%s", want, got)
+		}
+	}
+	if got := text(t, many, report.Style{}); strings.Count(got, "assumption ") != 8 || !strings.Contains(got, "and 22 more: report.html") {
+		t.Errorf("room was left, or nothing said:\n%s", got)
 	}
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -46,18 +47,34 @@ func WriteHeader(w io.Writer, r Report) error {
 	return writeLines(w, lines)
 }
 
-// WriteText writes one drill: its title, a line for every phase that took place, the verdict with the loss beside it, and
-// what the verdict found. Text from outside, such as keys, cannot control the terminal.
+// WriteText writes one drill on at most 20 lines: its title, a line for every phase that took place, what the verdict does not cover,
+// the verdict with the loss beside it, and what the verdict found. Text from outside, such as keys, cannot control the terminal.
 func WriteText(w io.Writer, r Report, s Style) error {
 	lines := []string{printable(fmt.Sprintf("drill %d/%d %s", r.Number, r.Of, r.Title))}
 	lines = append(lines, r.phaseLines()...)
-	lines = append(lines, r.sideLines()...)
+	end := []string{r.verdictLine(s)}
 	if targets := r.targetLine(); targets != "" {
-		lines = append(lines, targets)
+		end = []string{targets, end[0]}
 	}
-	lines = append(lines, r.verdictLine(s))
-	lines = append(lines, r.findingLines()...)
-	return writeLines(w, lines)
+	sides := r.sideLines()
+	room := max(textLines-len(lines)-len(end), 2)
+	forFindings := min(r.findingCount(), max(room-len(sides), (room+1)/2))
+	lines = append(lines, cut(sides, room-forFindings)...)
+	lines = append(lines, end...)
+	return writeLines(w, append(lines, r.findingLines(forFindings)...))
+}
+
+// textLines bounds the text form of a drill: a run of one drill, with what stands above and below it, fits on a terminal of 25
+// lines. The page and the JSON form have the rest.
+const textLines = 20
+
+// cut keeps as many lines as there is room for, and says how many others there are.
+func cut(lines []string, room int) []string {
+	if len(lines) <= room {
+		return lines
+	}
+	keep := max(room-1, 0)
+	return append(slices.Clone(lines[:keep]), row("…", fmt.Sprintf("and %d more: report.html", len(lines)-keep), ""))
 }
 
 // row lays out one line: name, text, and the note in the column after it.

@@ -8,20 +8,12 @@ import (
 	"github.com/etcd-drill/etcd-drill/internal/verify"
 )
 
-// shownFindings and shownKeys bound what the text form lists; the JSON form has more, with the true count.
-const (
-	shownFindings = 20
-	shownKeys     = 5
-)
+// shownKeys bounds how many keys one line lists.
+const shownKeys = 5
 
-// sideLines tell what the verdict does not cover: what was skipped, left out or assumed.
+// sideLines tell what is dangerous, and what the verdict does not cover: what was left out, assumed or skipped. The first matter most.
 func (r Report) sideLines() []string {
 	var lines []string
-	for _, claim := range r.Verdict.Claims {
-		if claim.State == "left out" && !r.hidden(claim) {
-			lines = append(lines, row("left out", claim.Name+": "+claim.Text, ""))
-		}
-	}
 	if r.Plan != nil {
 		for _, warning := range r.Plan.Warnings {
 			lines = append(lines, row("warning", warning, ""))
@@ -31,16 +23,18 @@ func (r Report) sideLines() []string {
 	for _, hazard := range r.Verdict.Hazards {
 		lines = append(lines, row("hazard", hazard.Text, ""))
 	}
-	for _, skip := range r.Skipped {
-		lines = append(lines, row("skipped", skip.Ability+": "+skip.Reason, ""))
-	}
-	for _, claim := range r.Verdict.Claims {
-		if claim.State == "assumed" {
-			lines = append(lines, row("assumed", claim.Name+": "+claim.Text, ""))
+	for _, state := range []string{verify.LeftOut, verify.Assumed} {
+		for _, claim := range r.Verdict.Claims {
+			if claim.State == state && !r.hidden(claim) {
+				lines = append(lines, row(state, claim.Name+": "+claim.Text, ""))
+			}
 		}
 	}
 	for _, assumption := range r.Assumed {
 		lines = append(lines, row("assumed", assumption, ""))
+	}
+	for _, skip := range r.Skipped {
+		lines = append(lines, row("skipped", skip.Ability+": "+skip.Reason, ""))
 	}
 	return lines
 }
@@ -87,20 +81,35 @@ func (r Report) lossText() string {
 		r.Verdict.RestorePoint, count(loss.Writes, "acknowledged write"), rpo)
 }
 
-// findingLines lists what is wrong, and what came back although it was deleted.
-func (r Report) findingLines() []string {
+// findingCount is how many lines all findings take, and what came back although it was deleted.
+func (r Report) findingCount() int {
+	n := r.Verdict.FindingCount
+	if r.Verdict.Loss.Resurrected > 0 {
+		n++
+	}
+	return n
+}
+
+// findingLines lists what is wrong, and what came back although it was deleted, in as many lines.
+func (r Report) findingLines(room int) []string {
 	var lines []string
-	for i, finding := range r.Verdict.Findings {
-		if i == shownFindings {
-			break
-		}
+	last := ""
+	if n := r.Verdict.Loss.Resurrected; n > 0 {
+		last = "  " + printable(resurrectedText(n, r.Verdict.Loss))
+		room--
+	}
+	listed := min(len(r.Verdict.Findings), room)
+	if r.Verdict.FindingCount > room {
+		listed = max(min(listed, room-1), 0)
+	}
+	for _, finding := range r.Verdict.Findings[:listed] {
 		lines = append(lines, "  "+printable(findingText(finding)))
 	}
-	if more := r.Verdict.FindingCount - len(lines); more > 0 {
+	if more := r.Verdict.FindingCount - listed; more > 0 {
 		lines = append(lines, fmt.Sprintf("  … and %d more: verdict.json", more))
 	}
-	if n := r.Verdict.Loss.Resurrected; n > 0 {
-		lines = append(lines, "  "+printable(resurrectedText(n, r.Verdict.Loss)))
+	if last != "" {
+		lines = append(lines, last)
 	}
 	return lines
 }

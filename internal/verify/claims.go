@@ -25,7 +25,7 @@ func (j *judge) claims() []Claim {
 func (j *judge) outageClaim() Claim {
 	o := j.ev.Outage
 	if !j.ev.Demands.QuorumLoss && !o.QuorumLost {
-		return Claim{Name: claimOutage, State: leftOut, Text: "the drill does not demand a loss of quorum"}
+		return Claim{Name: claimOutage, State: LeftOut, Text: "the drill does not demand a loss of quorum"}
 	}
 	text := fmt.Sprintf("%s: %s hit, no survivor; every exit was seen", o.Fault, strings.Join(o.Victims, " "))
 	if len(o.Survivors) > 0 {
@@ -47,7 +47,7 @@ func (j *judge) prefixClaim() Claim {
 			j.book.earlier, j.ref.compacted)
 	}
 	if !j.book.usable() { // what was found rests on sand
-		return Claim{Name: claimPrefix, State: leftOut, Text: j.notes.doubt[claimPrefix]}
+		return Claim{Name: claimPrefix, State: LeftOut, Text: j.notes.doubt[claimPrefix]}
 	}
 	return j.notes.claim(claimPrefix, text)
 }
@@ -88,7 +88,7 @@ func (j *judge) identityClaim() Claim {
 	case j.notes.damage[claimIdentity] > 0:
 		text = fmt.Sprintf("cluster %s; planned was %s, old was %s", j.ev.Reborn[0].ClusterID, id.PlannedCluster, id.OldCluster)
 	case j.bySource() && len(id.OldMembers) == 0:
-		return Claim{Name: claimIdentity, State: assumed, Text: fmt.Sprintf(
+		return Claim{Name: claimIdentity, State: Assumed, Text: fmt.Sprintf(
 			"new cluster %s, as planned; the backup names no member, so that none of its IDs is an old one rests on its token, which was drawn anew",
 			j.ev.Reborn[0].ClusterID)}
 	case id.OldCluster == 0:
@@ -103,7 +103,7 @@ func (j *judge) identityClaim() Claim {
 func (j *judge) fenceClaim() Claim {
 	f := j.ev.Fence
 	if j.bySource() {
-		return Claim{Name: claimFence, State: leftOut, Text: "no old member is here that could come back"}
+		return Claim{Name: claimFence, State: LeftOut, Text: "no old member is here that could come back"}
 	}
 	if f == nil {
 		if j.ev.Identity.Fresh {
@@ -113,7 +113,7 @@ func (j *judge) fenceClaim() Claim {
 		if len(j.ev.Identity.PlannedMembers) > 0 {
 			text = "no directory of a removed member is left that could come back"
 		}
-		return Claim{Name: claimFence, State: leftOut, Text: text}
+		return Claim{Name: claimFence, State: LeftOut, Text: text}
 	}
 	if f.Removed {
 		return j.notes.claim(claimFence, fmt.Sprintf("old %s came back under the same cluster ID and was told after %s that it is removed",

@@ -19,14 +19,6 @@ const (
 	claimNone      = "" // for demands on the drill as a whole, which leave every claim as it is
 )
 
-// The states of a Claim.
-const (
-	proved    = "proved"
-	disproved = "disproved"
-	leftOut   = "left out"
-	assumed   = "assumed"
-)
-
 // notes collects findings and remembers what they mean for each claim.
 type notes struct {
 	findings []Finding
@@ -35,6 +27,7 @@ type notes struct {
 	damage   map[string]int       // by claim
 	doubt    map[string]string    // by claim: the first reason for which it could not be judged
 	kinds    map[kindOfClaim]int  // how many of a kind under a claim
+	sampled  map[string]struct{}  // claims of which only a part was held against the evidence
 	against  map[string]struct{}  // members against which something was found in their data
 	outcomes map[Outcome]struct{} // that any finding asks for
 }
@@ -49,6 +42,7 @@ func newNotes() *notes {
 		damage:   make(map[string]int),
 		doubt:    make(map[string]string),
 		kinds:    make(map[kindOfClaim]int),
+		sampled:  make(map[string]struct{}),
 		against:  make(map[string]struct{}),
 		outcomes: make(map[Outcome]struct{}),
 	}
@@ -73,6 +67,9 @@ func (n *notes) doubted(claim string, f Finding, format string, args ...any) {
 	n.add(claim, f, format, args)
 }
 
+// sampledOnly notes that only a part of the claim was held against the evidence, as its text must say.
+func (n *notes) sampledOnly(claim string) { n.sampled[claim] = struct{}{} }
+
 // hazard notes a danger that the evidence proves and that is no disagreement: the verdict stays as it is.
 func (n *notes) hazard(format string, args ...any) {
 	n.hazards = append(n.hazards, Finding{Kind: Hazard, Outcome: Intact, Text: fmt.Sprintf(format, args...)})
@@ -95,12 +92,15 @@ func (n *notes) has(outcome Outcome) bool {
 
 // claim makes one line: text if nothing was found against it, else the state and reason that follow from what was.
 func (n *notes) claim(name, text string) Claim {
+	_, sampled := n.sampled[name]
 	switch {
 	case n.damage[name] > 0:
-		return Claim{Name: name, State: disproved, Text: text}
+		return Claim{Name: name, State: Disproved, Text: text}
 	case n.doubt[name] != "":
-		return Claim{Name: name, State: leftOut, Text: n.doubt[name]}
+		return Claim{Name: name, State: LeftOut, Text: n.doubt[name]}
+	case sampled:
+		return Claim{Name: name, State: Sampled, Text: text}
 	default:
-		return Claim{Name: name, State: proved, Text: text}
+		return Claim{Name: name, State: Proved, Text: text}
 	}
 }

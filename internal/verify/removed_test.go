@@ -22,7 +22,7 @@ func replaced() *world {
 
 func TestARemovedMemberThatIsToldIsFenced(t *testing.T) {
 	v := judged(t, replaced())
-	if c := claimNamed(t, v, claimFence); v.Outcome != Intact || c.State != proved {
+	if c := claimNamed(t, v, claimFence); v.Outcome != Intact || c.State != Proved {
 		t.Fatalf("%s, fence %+v: %+v", v.Outcome, c, v.Findings)
 	}
 }

@@ -102,7 +102,7 @@ func TestFenceIsLeftOutWhereTheClusterStaysOld(t *testing.T) {
 	w := newWorld(seeded(3), ordinary)
 	w.keepOldCluster()
 	v := judged(t, w)
-	if c := claimNamed(t, v, claimFence); v.Outcome != Intact || c.State != leftOut {
+	if c := claimNamed(t, v, claimFence); v.Outcome != Intact || c.State != LeftOut {
 		t.Fatalf("%s, fence %+v: %+v", v.Outcome, c, v.Findings)
 	}
 	w.members[0].ID = 99
@@ -134,7 +134,7 @@ func TestPlainRestartHoldsTheMembersAgainstTheFirst(t *testing.T) {
 func TestClaims(t *testing.T) {
 	w := newWorld(seeded(3), ordinary)
 	v := judged(t, w)
-	if c := claimNamed(t, v, claimMembers); c.State != proved || !strings.HasPrefix(c.Text, "3/3 members: ") ||
+	if c := claimNamed(t, v, claimMembers); c.State != Proved || !strings.HasPrefix(c.Text, "3/3 members: ") ||
 		!strings.HasSuffix(c.Text, " revisions explained, 0 phantom, 0 torn, HashKV equal") {
 		t.Errorf("members: %+v", c)
 	}
@@ -142,11 +142,11 @@ func TestClaims(t *testing.T) {
 		t.Errorf("fence: %+v", c)
 	}
 	w.ev.Fence.SizeOne, w.ev.Fence.OldAnsweredAs = true, 1
-	if c := claimNamed(t, judged(t, w), claimFence); c.State != proved || !strings.Contains(c.Text, "not fenced from clients") {
+	if c := claimNamed(t, judged(t, w), claimFence); c.State != Proved || !strings.Contains(c.Text, "not fenced from clients") {
 		t.Errorf("fence of one: %+v", c)
 	}
 	w.members[0].HashKV++
-	if c := claimNamed(t, judged(t, w), claimMembers); c.State != disproved || !strings.HasPrefix(c.Text, "2/3 members") {
+	if c := claimNamed(t, judged(t, w), claimMembers); c.State != Disproved || !strings.HasPrefix(c.Text, "2/3 members") {
 		t.Errorf("members with a wrong hash: %+v", c)
 	}
 }

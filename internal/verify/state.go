@@ -240,7 +240,7 @@ func onOff(on bool) string {
 func (j *judge) stateClaim() Claim {
 	want := j.sideOf()
 	if want == nil {
-		return Claim{Name: claimState, State: leftOut, Text: "what there is beside keys was not read"}
+		return Claim{Name: claimState, State: LeftOut, Text: "what there is beside keys was not read"}
 	}
 	if want.state == nil {
 		return j.notes.claim(claimState, "")
@@ -258,6 +258,7 @@ func (j *judge) stateClaim() Claim {
 		text += fmt.Sprintf("; %d leases were too short to be there still", j.sides.expired)
 	}
 	if auth.Cut {
+		j.notes.sampledOnly(claimState)
 		text += fmt.Sprintf("; only the first %d users and roles were compared", ledger.MaxNames)
 	}
 	if len(j.ev.Roster) > 0 {

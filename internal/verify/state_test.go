@@ -75,7 +75,7 @@ func TestStateThatWasCarriedOverIsProved(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	want := "3/3 members: 2 leases with 2 keys, auth on with 2 users and 2 roles, 1 alarms, as in the source; members listed as planned"
-	if got := stateClaimOf(v); got.State != proved || got.Text != want {
+	if got := stateClaimOf(v); got.State != Proved || got.Text != want {
 		t.Errorf("claim %+v", got)
 	}
 	if len(v.Hazards) != 1 || !strings.Contains(v.Hazards[0].Text, "refuses writes until the alarm is disarmed") {
@@ -126,7 +126,7 @@ func TestStateOfAMember(t *testing.T) {
 			test.tamper(s)
 			v := s.verdict(t)
 			mustFind(t, v, test.want)
-			if got := stateClaimOf(v); got.State != disproved {
+			if got := stateClaimOf(v); got.State != Disproved {
 				t.Errorf("claim %+v", got)
 			}
 		})
@@ -177,7 +177,7 @@ func TestStateOfAClusterThatGoesOn(t *testing.T) {
 		return s
 	}
 	s := kept()
-	if v := s.verdict(t); v.Outcome != Intact || stateClaimOf(v).State != proved {
+	if v := s.verdict(t); v.Outcome != Intact || stateClaimOf(v).State != Proved {
 		t.Errorf("%+v", v)
 	}
 	s = kept()
@@ -200,7 +200,7 @@ func TestStateThatNobodyReadIsNotProved(t *testing.T) {
 	s.members[1].State, s.members[1].Unread = nil, "no leader"
 	v := judged(t, s.world)
 	mustFind(t, v, want{Inconclusive, NoEvidence, "m2", "", 0})
-	if got := stateClaimOf(v); got.State != leftOut || !strings.Contains(got.Text, "no leader") {
+	if got := stateClaimOf(v); got.State != LeftOut || !strings.Contains(got.Text, "no leader") {
 		t.Errorf("a member: claim %+v", got)
 	}
 	s = newSides()
@@ -210,7 +210,7 @@ func TestStateThatNobodyReadIsNotProved(t *testing.T) {
 
 	old, history, keyspace := small() // evidence of before states were read
 	v = old.holds(history, keyspace)
-	if got := stateClaimOf(v); v.Outcome != Intact || got.State != leftOut {
+	if got := stateClaimOf(v); v.Outcome != Intact || got.State != LeftOut {
 		t.Errorf("%s, claim %+v", v.Outcome, got)
 	}
 }
@@ -231,4 +231,19 @@ func TestSchemasOfMembersAreNotHeldAgainstEachOther(t *testing.T) {
 	}
 	s.shown[1].DowngradeTo = "3.5.0"
 	mustFind(t, s.verdict(t), want{Damaged, Changed, "m2", "", 0})
+}
+
+func TestStateOfWhichOnlyAPartWasComparedIsSampled(t *testing.T) {
+	s := newSides()
+	s.verdict(t)
+	s.ev.Source.State.Auth.Cut = true
+	v := judged(t, s.world)
+	got := stateClaimOf(v)
+	if v.Outcome != Intact || got.State != Sampled || !strings.Contains(got.Text, "only the first 1000 users and roles") {
+		t.Errorf("%s, claim %+v", v.Outcome, got)
+	}
+	s.members[1].State.Alarms = append(s.members[1].State.Alarms, ledger.Alarm{Type: "CORRUPT", Member: 1})
+	if got := stateClaimOf(judged(t, s.world)); got.State != Disproved {
+		t.Errorf("damage to a sampled claim: %+v", got)
+	}
 }

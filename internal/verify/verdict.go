@@ -82,7 +82,7 @@ type Verdict struct {
 	Freshness *Freshness `json:"freshness,omitempty"`
 	// Hazards are not among the findings.
 	Hazards []Finding `json:"hazards,omitempty"`
-	// Claims says, one line each, what was proved, disproved, or left out and why.
+	// Claims says, one line each, what was proved, sampled, assumed or disproved, or left out and why.
 	Claims []Claim `json:"claims"`
 }
 
@@ -114,10 +114,19 @@ type Compared struct {
 	Members   int   `json:"members"`   // whose history, keyspace and HashKV were held against the source's
 }
 
+// The states of a Claim.
+const (
+	Proved    = "proved"    // all of it was held against the evidence, and agrees
+	Sampled   = "sampled"   // a part of it was, and agrees; the text says which
+	Assumed   = "assumed"   // none of it was, and the verdict rests on it
+	LeftOut   = "left out"  // it was not to be shown, or could not be; the text says why
+	Disproved = "disproved" // something disagrees; the findings say what
+)
+
 // Claim is one line of the proof.
 type Claim struct {
 	// Name is "outage", "prefix", "source", "manifest", "freshness", "members", "bump", "identity", "fence", "state", "watch" or "canary".
 	Name  string `json:"name"`
-	State string `json:"state"` // "proved", "disproved", "assumed" or "left out"
+	State string `json:"state"` // Proved, Sampled, Assumed, LeftOut or Disproved
 	Text  string `json:"text"`
 }

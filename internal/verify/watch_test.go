@@ -45,7 +45,7 @@ func TestADeafWatchIsAHazardAndNoDamage(t *testing.T) {
 	if h := v.Hazards[0]; h.Kind != Hazard || !strings.Contains(h.Text, "not of 5 of 8 changes: it went on at revision 10") {
 		t.Errorf("%+v", h)
 	}
-	if c := watchClaimOf(v); c.State != proved || !strings.Contains(c.Text, "1 are deaf: told of no error, and not of up to 5 changes") {
+	if c := watchClaimOf(v); c.State != Proved || !strings.Contains(c.Text, "1 are deaf: told of no error, and not of up to 5 changes") {
 		t.Errorf("%+v", c)
 	}
 	informer := deafWatch()
@@ -71,7 +71,7 @@ func TestWatchesThatAreNoHazard(t *testing.T) {
 			w := deafWatch()
 			c.change(&w)
 			v := watched(t, c.bump, w)
-			if v.Outcome != Intact || len(v.Hazards) != 0 || watchClaimOf(v).State != proved {
+			if v.Outcome != Intact || len(v.Hazards) != 0 || watchClaimOf(v).State != Proved {
 				t.Errorf("%s, hazards %+v, findings %+v, claim %+v", v.Outcome, v.Hazards, v.Findings, watchClaimOf(v))
 			}
 		})
@@ -100,7 +100,7 @@ func TestWatchesThatDisprove(t *testing.T) {
 			c.change(&w)
 			v := watched(t, c.bump, w)
 			mustFind(t, v, c.want)
-			if len(v.Hazards) != 0 || watchClaimOf(v).State == proved {
+			if len(v.Hazards) != 0 || watchClaimOf(v).State == Proved {
 				t.Errorf("hazards %+v, claim %+v", v.Hazards, watchClaimOf(v))
 			}
 		})

@@ -110,8 +110,8 @@ func (j *judge) checkSourceSubstance() {
 // sourceClaims are those of a drill without a ledger, up to the members'.
 func (j *judge) sourceClaims() []Claim {
 	claims := []Claim{
-		{Name: claimOutage, State: leftOut, Text: "no cluster was lost: the backup alone is drilled"},
-		{Name: claimPrefix, State: leftOut, Text: "which writes its cluster had acknowledged nobody wrote down; what was written after the backup is not known"},
+		{Name: claimOutage, State: LeftOut, Text: "no cluster was lost: the backup alone is drilled"},
+		{Name: claimPrefix, State: LeftOut, Text: "which writes its cluster had acknowledged nobody wrote down; what was written after the backup is not known"},
 		j.sourceClaim(),
 	}
 	if j.ev.Manifest != nil {
@@ -131,7 +131,7 @@ func (j *judge) sourceClaim() Claim {
 		text += fmt.Sprintf(" above the compaction point %d", j.ref.compacted)
 	}
 	c := j.notes.claim(claimPrefix, text+"; the keys are what the history comes to")
-	if c.State == disproved {
+	if c.State == Disproved {
 		c.Text = "the backup contradicts itself: see the findings"
 	}
 	c.Name = claimSource

@@ -41,15 +41,15 @@ func TestClaimsOfABackupSayWhatIsNotKnown(t *testing.T) {
 		t.Fatalf("%+v", v.Findings)
 	}
 	for name, state := range map[string]string{
-		claimOutage: leftOut, claimPrefix: leftOut, claimFence: leftOut, claimSource: proved, claimMembers: proved,
-		claimIdentity: proved, claimCanary: proved,
+		claimOutage: LeftOut, claimPrefix: LeftOut, claimFence: LeftOut, claimSource: Proved, claimMembers: Proved,
+		claimIdentity: Proved, claimCanary: Proved,
 	} {
 		if c := claimNamed(t, v, name); c.State != state || c.Text == "" {
 			t.Errorf("%+v, want %s", c, state)
 		}
 	}
 	w.ev.Identity.OldMembers = nil
-	if c := claimNamed(t, judged(t, w), claimIdentity); c.State != assumed || !strings.Contains(c.Text, "drawn anew") {
+	if c := claimNamed(t, judged(t, w), claimIdentity); c.State != Assumed || !strings.Contains(c.Text, "drawn anew") {
 		t.Errorf("%+v", c)
 	}
 }
@@ -138,7 +138,7 @@ func TestABackupThatIsFreshAndTheRightOneSaysSo(t *testing.T) {
 		claimFreshness: `"/beat" of the backup was written at 2026-03-01T12:00:00Z, 1m30s before the drill`,
 		claimManifest:  "the backup is the one of which manifest a.json was made at 2026-03-01T12:00:00Z",
 	} {
-		if c := claimNamed(t, v, name); c.State != proved || c.Text != text {
+		if c := claimNamed(t, v, name); c.State != Proved || c.Text != text {
 			t.Errorf("%+v", c)
 		}
 	}
@@ -147,7 +147,7 @@ func TestABackupThatIsFreshAndTheRightOneSaysSo(t *testing.T) {
 // A bump of a backup is not held against revisions that clients saw, because nobody knows them.
 func TestABackupCanBeBumped(t *testing.T) {
 	v := judged(t, alone(bumped(50)))
-	if c := claimNamed(t, v, claimBump); v.Outcome != Intact || c.State != proved || !strings.Contains(c.Text, "is not known") {
+	if c := claimNamed(t, v, claimBump); v.Outcome != Intact || c.State != Proved || !strings.Contains(c.Text, "is not known") {
 		t.Errorf("%s, %+v: %+v", v.Outcome, c, v.Findings)
 	}
 }
