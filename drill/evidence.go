@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/etcd-drill/etcd-drill/internal/ledger"
+	"github.com/etcd-drill/etcd-drill/internal/report"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
 )
 
@@ -31,6 +32,8 @@ type stored struct {
 	Witness   verify.Witness    `json:"witness,omitempty"`
 	Manifest  *verify.Manifest  `json:"manifest,omitempty"`
 	Freshness *verify.Freshness `json:"freshness,omitempty"`
+	// Attestation is for people and auditors. It is added when the drill has ended, and no judge looks at it.
+	Attestation *report.Attestation `json:"attestation,omitempty"`
 }
 
 // evidence joins the plain part with the streams of the folder.

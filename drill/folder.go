@@ -21,7 +21,8 @@ func (f folder) verdict() string  { return filepath.Join(string(f), "verdict.jso
 func (f folder) report() string   { return filepath.Join(string(f), "report.json") }
 
 // page is the report for people, junit the one for the pipelines that read JUnit's XML.
-func (f folder) page() string { return filepath.Join(string(f), "report.html") }
+func (f folder) page() string  { return filepath.Join(string(f), "report.html") }
+func (f folder) junit() string { return filepath.Join(string(f), "junit.xml") }
 
 func (f folder) comparison() string { return filepath.Join(string(f), "comparison.json") }
 

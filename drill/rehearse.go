@@ -13,8 +13,8 @@ import (
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
 
-// Rehearse runs one drill from start to verdict, cleans up, and writes report.json and report.html to the drill folder. The report is
-// returned beside an error as far as the drill got. A verdict that is not intact is no error.
+// Rehearse runs one drill from start to verdict, cleans up, and writes report.json, report.html and junit.xml to the drill folder. The
+// report is returned beside an error as far as the drill got. A verdict that is not intact is no error.
 func Rehearse(ctx context.Context, spec Spec, opts Options) (out Report, err error) {
 	d, err := Open(ctx, spec, opts)
 	if d == nil {
@@ -34,9 +34,19 @@ func Rehearse(ctx context.Context, spec Spec, opts Options) (out Report, err err
 	err = errors.Join(err, d.Close(ctx))
 	out = d.report(r, err)
 	if d.folder.exists() {
-		err = errors.Join(err, d.folder.keepReport(out))
+		err = errors.Join(err, d.folder.keepReport(out), d.folder.attest(out, d.drilled(r.proof.Source)))
 	}
 	return out, err
+}
+
+// drilled describes the backup that was recovered from.
+func (d *Drill) drilled(source recovery.Source) report.Drilled {
+	if source.SHA256 == "" {
+		return report.Drilled{}
+	}
+	return report.Drilled{
+		Kind: string(source.Kind), SHA256: source.SHA256, SizeBytes: source.SizeBytes, TakenAt: d.events.at(EventFetched),
+	}
 }
 
 // judgeStillborn judges a restore that went through and yielded a cluster that does not live. If its members can be read,

@@ -64,7 +64,25 @@ func (f folder) keepReport(r report.Report) error {
 	if err := errors.Join(writeJSON(f.report(), r), readJSON(f.report(), &stored)); err != nil {
 		return err
 	}
-	return f.render(stored, f.page())
+	return errors.Join(f.render(stored, f.page()),
+		replace(f.junit(), func(w io.Writer) error { return report.WriteJUnit(w, stored) }))
+}
+
+// attest adds to the evidence what was drilled and what the verdict is; nothing to a drill that left none.
+func (f folder) attest(r report.Report, drilled report.Drilled) error {
+	var s stored
+	if err := readJSON(f.evidence(), &s); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	attested := r.Attest(drilled)
+	s.Attestation = &attested
+	return replace(f.evidence(), func(w io.Writer) error {
+		lines := json.NewEncoder(w)
+		lines.SetIndent("", "  ")
+		return lines.Encode(s)
+	})
 }
 
 // render makes the page beside its place and moves it there when it is whole.

@@ -74,7 +74,8 @@ func (u user) call(args ...string) *program {
 	p := &program{user: u, mark: harness.NewRunID()}
 	cmd := exec.Command(u.program, args...)
 	cmd.Env = append(append(os.Environ(), "ETCD_DRILL_STATE_DIR="+u.state,
-		"ETCD_DRILL_RUNTIME="+string(u.choice), envMark+"="+p.mark), u.env...)
+		"ETCD_DRILL_RUNTIME="+string(u.choice), envMark+"="+p.mark,
+		"GITHUB_ACTIONS=", "GITHUB_STEP_SUMMARY=", "GITHUB_OUTPUT="), u.env...) // the suite's own job has others to tell
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: u.as}
 	cmd.Dir = u.home
 	cmd.Stdin = u.stdin

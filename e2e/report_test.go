@@ -9,6 +9,32 @@ import (
 	. "github.com/onsi/gomega"
 )
 
+var _ = Describe("a job of GitHub", Label("cli", "etcd"), func() {
+	It("is told what came of each drill, and the folder has it for other pipelines and for auditors", func(ctx SpecContext) {
+		someone := newUser()
+		summary, outputs := filepath.Join(someone.home, "summary.md"), filepath.Join(someone.home, "outputs")
+		Expect(os.WriteFile(summary, []byte("# before\n"), 0o600)).To(Succeed())
+		someone.env = []string{"GITHUB_ACTIONS=true", "GITHUB_STEP_SUMMARY=" + summary, "GITHUB_OUTPUT=" + outputs}
+		p := someone.drill("--lose", "all", "--source", "db", "--keys", "300", "--rto", "1ms", "-w", "json")
+		p.ends(ctx, 1, time.Minute)
+		document(p.Out.Contents())
+
+		Expect(string(p.Err.Contents())).To(MatchRegexp(`(?m)^::error title=etcd-drill%3A intact%2C target missed::3 members, all killed.*MISSED`))
+		Expect(string(must(os.ReadFile(summary)))).To(And(HavePrefix("# before\n## etcd-drill: failed\n"), ContainSubstring("❌ **INTACT**")))
+		Expect(string(must(os.ReadFile(outputs)))).To(MatchRegexp(`^verdict=intact\nresult=failed\nrto=[0-9.ms]+\nrpo=[0-9.ms]+\nlost=\d+\n$`))
+		Expect(string(must(os.ReadFile(filepath.Join(p.out, "junit.xml"))))).To(And(
+			ContainSubstring(`failures="1" errors="0"`), ContainSubstring(`name="claim prefix"`), ContainSubstring(`<failure message="rto 1ms: `)))
+
+		attested := document(must(os.ReadFile(filepath.Join(p.out, "evidence.json"))))["attestation"].(map[string]any)
+		Expect(attested["drilled"]).To(And(HaveKeyWithValue("kind", "db"), HaveKey("sha256"), HaveKey("sizeBytes"), HaveKey("takenAt")))
+		Expect(attested["checks"].(map[string]any)["proved"]).To(ContainElement(HaveKeyWithValue("name", "prefix")))
+		Expect(attested).To(And(HaveKeyWithValue("verdict", "intact"), HaveKeyWithValue("result", "failed")))
+		again := someone.call("verify", p.out)
+		again.ends(ctx, 1, 10*time.Second)
+		Expect(string(again.Err.Contents())).To(ContainSubstring("judged again: intact, as stored"))
+	}, SpecTimeout(90*time.Second))
+})
+
 var _ = Describe("the page of a drill", Label("cli", "etcd"), func() {
 	It("lies beside its report, answers the three questions, and is rendered again as it was", func(ctx SpecContext) {
 		p := newUser().drill("--lose", "all", "--source", "db", "--keys", "300", "--rto", "10m")

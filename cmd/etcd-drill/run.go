@@ -134,17 +134,19 @@ func requireEmpty(out string) error {
 	return nil
 }
 
-// showNotBegun writes the one document that a reader of -w json waits for, when no drill could begin.
+// showNotBegun writes the one document that a reader of -w json waits for, and tells GitHub, when no drill could begin.
 func (r *runCommand) showNotBegun(specs []drill.Spec, goals drill.Goals, reason error) error {
-	if !r.json() {
-		return nil
-	}
 	var reports []report.Report
 	for i, spec := range specs {
 		at := drill.Options{Tool: toolVersion(), Number: i + 1, Of: len(specs), Goals: goals}
 		reports = append(reports, drill.NotBegun(spec, at, reason))
 	}
-	return report.WriteSummaryJSON(os.Stdout, report.NewSummary(reports, 0, report.Left{Names: []string{}}))
+	summary := report.NewSummary(reports, 0, report.Left{Names: []string{}})
+	tellGitHub(summary)
+	if !r.json() {
+		return nil
+	}
+	return report.WriteSummaryJSON(os.Stdout, summary)
 }
 
 // rehearseAll goes on after a drill that failed, unless it was interrupted or the next would meet the same end.
@@ -221,6 +223,7 @@ func (r *runCommand) show(ctx context.Context, one report.Report, console *conso
 // finish writes what stands below all drills, and turns the worst result into an error for the exit code.
 func (r *runCommand) finish(summary report.Summary) error {
 	var err error
+	tellGitHub(summary)
 	if r.json() {
 		err = report.WriteSummaryJSON(os.Stdout, summary)
 	} else {
