@@ -44,9 +44,13 @@ func (d *Drill) drilled(source recovery.Source) report.Drilled {
 	if source.SHA256 == "" {
 		return report.Drilled{}
 	}
-	return report.Drilled{
+	drilled := report.Drilled{
 		Kind: string(source.Kind), SHA256: source.SHA256, SizeBytes: source.SizeBytes, TakenAt: d.events.at(EventFetched),
 	}
+	if d.own != nil {
+		drilled.TakenAt = d.own.received.Modified
+	}
+	return drilled
 }
 
 // judgeStillborn judges a restore that went through and yielded a cluster that does not live. If its members can be read,

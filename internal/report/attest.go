@@ -26,7 +26,8 @@ type Drilled struct {
 	Kind      string `json:"kind,omitempty"` // "snapshot" or "db"
 	SHA256    string `json:"sha256,omitempty"`
 	SizeBytes int64  `json:"sizeBytes,omitempty"`
-	// TakenAt is when it lay on this machine, Age how old it was when the signal hit the first victim; 0 if it was taken after it.
+	// TakenAt is when it lay on this machine, of somebody's own backup when that was changed last; zero if nobody knows. Age is how old
+	// it was when the signal hit the first victim, or when the drill began; 0 if it was taken after that.
 	TakenAt      time.Time     `json:"takenAt,omitzero"`
 	Age          time.Duration `json:"ageNanoseconds,omitempty"`
 	RestorePoint int64         `json:"restorePoint,omitempty"`
@@ -55,11 +56,22 @@ func (r Report) Attest(drilled Drilled) Attestation {
 	}
 	if drilled.SHA256 != "" {
 		a.Drilled.RestorePoint = r.Verdict.RestorePoint
-		if r.Outage != nil && !drilled.TakenAt.IsZero() {
-			a.Drilled.Age = max(r.Outage.SignalAt.Sub(drilled.TakenAt), 0)
+		if from := r.agedFrom(); !from.IsZero() && !drilled.TakenAt.IsZero() {
+			a.Drilled.Age = max(from.Sub(drilled.TakenAt), 0)
 		}
 	}
 	return a
+}
+
+// agedFrom is the moment from which the age of the source counts.
+func (r Report) agedFrom() time.Time {
+	switch {
+	case r.Outage != nil:
+		return r.Outage.SignalAt
+	case len(r.Phases) > 0:
+		return r.Phases[0].StartedAt
+	}
+	return time.Time{}
 }
 
 // hostCheck names what is no claim of the judge.

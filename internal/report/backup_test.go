@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
 )
 
@@ -95,5 +96,44 @@ func TestManyResourcesAreCutInText(t *testing.T) {
 	}
 	if text := textOf(t, r); !strings.Contains(text, "and 10 more: report.json") {
 		t.Error(text)
+	}
+}
+
+func TestThePageOfABackupSaysWhatItHolds(t *testing.T) {
+	r := ownSample()
+	r.Phases = []Phase{{Name: PhaseRecover, StartedAt: begin(), Duration: 100 * time.Second}, {Name: PhaseProof, StartedAt: second(100), Duration: 60 * time.Second}}
+	r.RTO = NewRTO(begin(), []Step{{Name: PartRestore, From: begin(), To: second(80)}, {Name: PartFirstWrite, From: second(80), To: second(100)}})
+	r.Identity.NewMembers = map[string]identity.MemberID{"m2": 2, "m1": 1}
+	r.Backup.Kubernetes.Resources[1].Encrypted, r.Backup.Kubernetes.Resources[1].Providers = 3, []string{"aescbc", "kms"}
+	var out strings.Builder
+	if err := WriteHTML(&out, Page{Report: r, Turns: Turns{Started: second(80)}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"<dd>saved snapshot</dd>", "<dd>revision 7</dd>", "<tr><td>secrets</td><td>4</td><td>3, aescbc, kms</td></tr>", "<li>writes after the backup</li>",
+		"<b>Advice:</b> bump the revision", "<b>Warning:</b> an odd page", "What was written after the backup is not known",
+		`<span class="name">m1</span>`, `<svg x="50.000%" width="50.000%" height="24"><rect class="new"`,
+		`<svg x="0.000%" width="62.500%" height="24"><rect class="rto"`, "Times count from the start",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+	for _, wrong := range []string{"What was lost", "acknowledged writes", "what clients met", "lose  by"} {
+		if strings.Contains(out.String(), wrong) {
+			t.Errorf("the page of a drill without a load says %q", wrong)
+		}
+	}
+}
+
+func TestTheDrillOfABackupFitsOnATerminal(t *testing.T) {
+	r := ownSample()
+	for range 30 {
+		r.Backup.Advice = append(r.Backup.Advice, "advice")
+		r.Verdict.Findings = append(r.Verdict.Findings, verify.Finding{Kind: verify.Missing, Text: "it is not there"})
+	}
+	r.Verdict.Outcome, r.Verdict.FindingCount = verify.Damaged, 30
+	if text := textOf(t, r); strings.Count(text, "\n") > textLines {
+		t.Errorf("%d lines:\n%s", strings.Count(text, "\n"), text)
 	}
 }

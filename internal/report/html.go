@@ -75,6 +75,7 @@ type view struct {
 	Class   string // of the result
 	Made    string
 	Answers []answer
+	Backup  *backupView
 	Time    *timeView
 	RTO     []rtoRow
 	Total   string // of the recovery; empty if it is not complete
@@ -137,7 +138,7 @@ func newView(p Page) view {
 	v := view{
 		Style: template.CSS(pageStyle), Title: oneLine(r.Title), Verdict: strings.ToUpper(string(r.outcome())),
 		Class: map[Result]string{Passed: good, Failed: bad, Unproved: unsure}[r.Result()],
-		Made:  made(r, line), Answers: r.answers(), Axes: revisionAxes(r), Loss: newLossView(r, c),
+		Made:  made(r, line), Answers: r.answers(), Backup: newBackupView(r.Backup), Axes: revisionAxes(r), Loss: newLossView(r, c),
 		Proof: claimRows(r.Verdict.Claims), Counts: counts(r.Verdict), Plan: newPlanView(r.Plan), Rests: rests(r), Facts: facts(r),
 	}
 	if missed := r.missed(); len(missed) > 0 {
@@ -165,7 +166,7 @@ func made(r Report, line timeline) string {
 		text += fmt.Sprintf(", drill %d of %d", r.Number, r.Of)
 	}
 	if !line.span.From.IsZero() {
-		text += ", " + line.span.From.UTC().Format("2 January 2006 15:04:05 UTC")
+		text += ", " + stamp(line.span.From)
 	}
 	return oneLine(text)
 }
@@ -177,7 +178,10 @@ func newTimeView(p Page, line timeline, c *course, load span) *timeView {
 		Signal: line.x(line.signal), Struck: !line.signal.IsZero(),
 	}
 	if len(r.RTO.Parts) > 0 && r.RTO.Complete {
-		v.Restored = []stretch{line.stretch(line.signal, line.signal.Add(r.RTO.Total), "rto", "recovery")}
+		v.Restored = []stretch{line.stretch(r.RTO.SignalAt, r.RTO.SignalAt.Add(r.RTO.Total), "rto", "recovery")}
+	}
+	if r.Backup != nil {
+		return v // there was no load
 	}
 	if c == nil {
 		v.Notes = append(v.Notes, "No ledger: what clients met is not known.")
@@ -224,7 +228,7 @@ func claimRows(claims []verify.Claim) []claimRow {
 }
 
 func counts(v verify.Verdict) []fact {
-	return []fact{
+	all := []fact{
 		{"acknowledged writes", strconv.FormatInt(v.Tally.Acknowledged, 10)},
 		{"unknown outcomes", fmt.Sprintf("%d, %d of them in the source", v.Tally.Unknown, v.Tally.UnknownSeen)},
 		{"refused writes", strconv.FormatInt(v.Tally.Refused, 10)},
@@ -233,6 +237,10 @@ func counts(v verify.Verdict) []fact {
 		{"leases compared", strconv.FormatInt(v.Compared.Leases, 10)},
 		{"members compared", strconv.Itoa(v.Compared.Members)},
 	}
+	if v.Witness == verify.BySource { // there was no load
+		all = all[3:]
+	}
+	return all
 }
 
 func findingRows(v verify.Verdict) (rows []findingRow, more int) {
@@ -289,9 +297,13 @@ func facts(r Report) []fact {
 		}
 	}
 	s := r.Spec
-	add("asked for", fmt.Sprintf("%s, lose %s by %s, source %s, backup %s, route %s", count(int64(s.Members), "member"), s.Lose, s.Fault,
-		s.Source, s.Backup, s.Route))
-	add("load", fmt.Sprintf("%d keys of %d bytes by %d writers", s.Keys, s.ValueSizeBytes, s.Workers))
+	if r.Backup != nil {
+		add("asked for", fmt.Sprintf("%s, route %s", count(int64(s.Members), "member"), s.Route))
+	} else {
+		add("asked for", fmt.Sprintf("%s, lose %s by %s, source %s, backup %s, route %s", count(int64(s.Members), "member"), s.Lose, s.Fault,
+			s.Source, s.Backup, s.Route))
+		add("load", fmt.Sprintf("%d keys of %d bytes by %d writers", s.Keys, s.ValueSizeBytes, s.Workers))
+	}
 	add("seed", strconv.FormatUint(r.Seed, 10))
 	add("runtime", cmp.Or(r.Runtime.Engine, r.Runtime.Name))
 	add("etcd", strings.TrimSpace(r.Runtime.EtcdVersion+", "+r.Runtime.EtcdOrigin))

@@ -34,7 +34,7 @@ func TestAPipelineIsTold(t *testing.T) {
 func TestOutputsAreThoseOfTheWorstDrill(t *testing.T) {
 	for want, drills := range map[string][]report.Report{
 		"verdict=intact\nresult=passed\nrto=5.3s\nrpo=90ms\nlost=94\n": {intactDrill(), lossyDrill()},
-		"verdict=inconclusive\nresult=unproved\nrto=\nrpo=\nlost=\n":   {lossyDrill(), failedDrill()},
+		"verdict=inconclusive\nresult=unproved\nrto=\nrpo=\nlost=\n":   {failedDrill(), lossyDrill()},
 		"verdict=intact\nresult=failed\nrto=5.3s\nrpo=0s\nlost=0\n":    {intactDrill().Hold(goals(1, 0, 0))},
 		"verdict=damaged\nresult=failed\nrto=5.3s\nrpo=0s\nlost=0\n":   {damagedDrill()},
 	} {

@@ -17,10 +17,10 @@ type axis struct {
 }
 
 // revisionAxes shows all revisions, and those around the restore point once more where the loss would be too small to see. They
-// are nil where the restore point is not known.
+// are nil where the restore point or the loss is not known.
 func revisionAxes(r Report) []axis {
 	restore := r.Verdict.RestorePoint
-	if restore <= 0 {
+	if restore <= 0 || r.Backup != nil { // what was written after somebody's own backup is not known
 		return nil
 	}
 	highest := max(restore+r.Verdict.Loss.Revisions, restore)

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -121,8 +122,11 @@ func (t timeline) zero() time.Time {
 
 // members has a lane for every member of the lost cluster and of the new one, and one for the old member that came back.
 func (t timeline) members(r Report, turns Turns) []lane {
-	if r.Outage == nil || t.span.empty() {
+	if t.span.empty() {
 		return nil
+	}
+	if r.Outage == nil {
+		return t.restored(r, turns)
 	}
 	names := append(slices.Clone(r.Outage.Victims), r.Outage.Survivors...)
 	for name := range r.Identity.NewMembers {
@@ -138,6 +142,17 @@ func (t timeline) members(r Report, turns Turns) []lane {
 			Name:  "old " + r.Fence.OldMember,
 			Parts: []stretch{t.stretch(turns.Fencing, turns.Fenced, "hit", fenceWord(*r.Fence))},
 		})
+	}
+	return lanes
+}
+
+// restored has a lane for every member of a cluster that was restored from somebody's own backup: there was none before.
+func (t timeline) restored(r Report, turns Turns) []lane {
+	var lanes []lane
+	for _, name := range slices.SortedFunc(maps.Keys(r.Identity.NewMembers), byNumber) {
+		if !turns.Started.IsZero() {
+			lanes = append(lanes, lane{Name: name, Parts: []stretch{t.stretch(turns.Started, t.span.To, "new", "runs")}})
+		}
 	}
 	return lanes
 }
