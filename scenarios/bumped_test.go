@@ -18,7 +18,7 @@ import (
 // beyond all of them, and takes what was never written for compacted.
 var _ = Describe("all killed, revision bumped", Label("etcd", "disaster:all-killed-bumped"), func() {
 	DescribeTable("the new cluster begins beyond what clients have seen, refuses what lies below, and holds the same keys",
-		Label("A12"),
+		Label("A12", "issue:etcd#16028", "issue:kubernetes#118501"),
 		func(ctx SpecContext, spec drill.Spec) {
 			spec.Fault, spec.Lose, spec.BumpRevision, spec.MarkCompacted = "kill", faults.All, 1_000_000_000, true
 			verdict, plan, reborn := loseAndBump(ctx, spec)
@@ -34,6 +34,10 @@ var _ = Describe("all killed, revision bumped", Label("etcd", "disaster:all-kill
 		Entry("3 members from a snapshot", Label("via:snapshot", "size:3", "short"), SpecTimeout(3*time.Minute),
 			drill.Spec{Members: 3, Source: recovery.SavedSnapshot, Backup: drill.Before}),
 		Entry("1 member from a snapshot", Label("via:snapshot", "size:1"), SpecTimeout(2*time.Minute),
+			drill.Spec{Members: 1, Source: recovery.SavedSnapshot, Backup: drill.Before}),
+		Entry("1 member of etcd 3.5, by its own etcdutl", Label("via:snapshot", "size:1", "version:3.5"), SpecTimeout(2*time.Minute),
+			drill.Spec{Members: 1, Source: recovery.SavedSnapshot, Backup: drill.Before}),
+		Entry("1 member of etcd 3.6, by its own etcdutl", Label("via:snapshot", "size:1", "version:3.6"), SpecTimeout(2*time.Minute),
 			drill.Spec{Members: 1, Source: recovery.SavedSnapshot, Backup: drill.Before}),
 	)
 
