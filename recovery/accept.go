@@ -26,7 +26,8 @@ func accepts(release string, c Content) Acceptance {
 		a.Starts, a.Why = false, strings.TrimPrefix(err.Error(), ErrVersionRefused.Error()+": ")
 		return a
 	case checkClusterVersion(c.ClusterVersion, release) != nil:
-		a.Starts, a.Why = false, fmt.Sprintf("it is of cluster version %s, and etcd %s ends with \"invalid downgrade\"", c.ClusterVersion, release)
+		a.Starts = false
+		a.Why = fmt.Sprintf("it is of cluster version %s, and etcd %s ends with \"invalid downgrade\"", c.ClusterVersion, release)
 		return a
 	case warning != "":
 		a.Why = warning

@@ -13,7 +13,8 @@ func TestVersionsThatStartOnASource(t *testing.T) {
 		why     [3]string
 	}{
 		"3.5": {Content{ClusterVersion: "3.5.0"}, "yyy", [3]string{"3.5 or older", "becomes 3.6.0", "becomes 3.7.0"}},
-		"3.6": {Content{ClusterVersion: "3.6.0", StorageVersion: "3.6.0"}, "yyy", [3]string{"does not look at the storage version", "its own", "becomes 3.7.0"}},
+		"3.6": {Content{ClusterVersion: "3.6.0", StorageVersion: "3.6.0"}, "yyy",
+			[3]string{"does not look at the storage version", "its own", "becomes 3.7.0"}},
 		"3.7": {Content{ClusterVersion: "3.7.0", StorageVersion: "3.7.0"}, "yny",
 			[3]string{"does not look at the storage version", "downgrade enable 3.6", "its own"}},
 		"3.7, migrated to 3.6": {Content{ClusterVersion: "3.7.0", StorageVersion: "3.6.0"}, "yny",

@@ -67,8 +67,9 @@ func (d *diagnosis) damage() {
 	if d.Database.Hash == HashBad && d.at.form != FormDirectory {
 		d.add(Finding{
 			Name: FindingName(faultName(ErrBadHash)), Weight: Damaged,
-			Text: "its integrity hash is not that of its content: something was changed after the save, be it in a value where nothing else would show it",
-			Do:   "use another backup; restore from it, without the hash check, only if there is none",
+			Text: "its integrity hash is not that of its content: something was changed after the save, be it in a value where nothing " +
+				"else would show it",
+			Do: "use another backup; restore from it, without the hash check, only if there is none",
 		})
 	}
 	if d.at.form != FormDirectory && d.Database.Kind == DBCopy && d.Database.SizeBytes == d.Database.ImageBytes {
@@ -114,7 +115,8 @@ func (d *diagnosis) unfinishedSave() {
 // aftermath says what etcd makes of a database whose log is new. Seen with 3.5.35, 3.6.16 and 3.7.3.
 func aftermath(index uint64) string {
 	return fmt.Sprintf("etcd would start on this directory and must not: its log begins anew, and it ignores every entry up to index %d, "+
-		"which the database claims to have applied; until then 3.6 and 3.7 are not ready, and 3.5 takes connections and times out on every write", index)
+		"which the database claims to have applied; until then 3.6 and 3.7 are not ready, and 3.5 takes connections and times out on "+
+		"every write", index)
 }
 
 // unlessNoFsync is the case in which the length of a database does not tell a snapshot from what a server wrote: such a server
@@ -136,10 +138,12 @@ func (d *diagnosis) withoutLog() {
 	f := Finding{Weight: Poisoned, Boots: sound, Do: startOver}
 	switch {
 	case db.Kind == SavedSnapshot:
-		f.Name, f.Text = FailedRestore, fmt.Sprintf("there is no write-ahead log, and the database still has a snapshot's integrity hash behind it "+
+		f.Name, f.Text = FailedRestore, fmt.Sprintf("there is no write-ahead log, and the database still has a snapshot's integrity "+
+			"hash behind it "+
 			"(%s): a restore was ended while it copied", db.Hash)
 	case sound && len(c.Members) == 0 && len(d.at.marks) == 0:
-		f.Name, f.Text = CutRestore, "there is no write-ahead log, and the database has lost its members: a restore was ended before it made the log"
+		f.Name, f.Text = CutRestore, "there is no write-ahead log, and the database has lost its members: a restore was ended before "+
+			"it made the log"
 	case d.at.walEmpty && len(d.at.marks) == 0:
 		f.Name, f.Text = CutRestore, "the write-ahead log is empty: a restore was ended before it made the log"
 	case d.at.walBeside != "":
@@ -171,13 +175,15 @@ func (d *diagnosis) withoutDatabase() {
 	case log.Snapshot == 0 && log.First <= 1:
 		d.add(Finding{
 			Name: NoDatabase, Weight: Notice,
-			Text: fmt.Sprintf("there is no database; etcd would rebuild it from the write-ahead log, which holds every entry from the first to %d", log.Last),
+			Text: fmt.Sprintf("there is no database; etcd would rebuild it from the write-ahead log, which holds every entry from the "+
+				"first to %d", log.Last),
 		})
 	default:
 		d.add(Finding{
 			Name: NoDatabase, Weight: Poisoned,
-			Text: fmt.Sprintf("there is no database, and the write-ahead log counts on one that has applied index %d; etcd refuses to start", log.Snapshot),
-			Do:   "remove the member and add it again with an empty directory, or restore every member from another source",
+			Text: fmt.Sprintf("there is no database, and the write-ahead log counts on one that has applied index %d; etcd refuses to "+
+				"start", log.Snapshot),
+			Do: "remove the member and add it again with an empty directory, or restore every member from another source",
 		})
 	}
 }
@@ -190,13 +196,15 @@ func (d *diagnosis) together(c Content, log Log) {
 	case c.ConsistentIndex > reach && log.Bootstrap:
 		d.add(Finding{
 			Name: UnfinishedRestore, Weight: Poisoned, Boots: true, Do: startOver,
-			Text: fmt.Sprintf("the write-ahead log is that of a new cluster and ends at index %d, and the database still counts by that of the old one: "+
+			Text: fmt.Sprintf("the write-ahead log is that of a new cluster and ends at index %d, and the database still counts by that "+
+				"of the old one: "+
 				"a restore was ended before its last step. %s", log.Last, aftermath(c.ConsistentIndex)),
 		})
 	case c.ConsistentIndex > reach:
 		d.add(Finding{
 			Name: AheadOfLog, Weight: Poisoned, Boots: true,
-			Text: fmt.Sprintf("the write-ahead log ends at index %d, and the database claims to have applied more: they are not of one member at one time. %s",
+			Text: fmt.Sprintf("the write-ahead log ends at index %d, and the database claims to have applied more: they are not of one "+
+				"member at one time. %s",
 				reach, aftermath(c.ConsistentIndex)),
 			Do: "restore every member from this database, or from a better source",
 		})
@@ -205,8 +213,9 @@ func (d *diagnosis) together(c Content, log Log) {
 	case log.First > c.ConsistentIndex+1:
 		d.add(Finding{
 			Name: BehindLog, Weight: Poisoned,
-			Text: fmt.Sprintf("the write-ahead log begins at index %d, and the database has applied %d: what lies between is gone", log.First, c.ConsistentIndex),
-			Do:   "restore every member from this database, or from a better source",
+			Text: fmt.Sprintf("the write-ahead log begins at index %d, and the database has applied %d: what lies between is "+
+				"gone", log.First, c.ConsistentIndex),
+			Do: "restore every member from this database, or from a better source",
 		})
 	}
 	switch {
@@ -219,7 +228,8 @@ func (d *diagnosis) together(c Content, log Log) {
 	case len(c.Members) > 0 && !isMember && !slices.Contains(log.Joins, log.MemberID):
 		d.add(Finding{
 			Name: ForeignDatabase, Weight: Poisoned, Boots: true,
-			Text: fmt.Sprintf("the write-ahead log is that of member %s of cluster %s, and the database knows the members %s: it comes from elsewhere. "+
+			Text: fmt.Sprintf("the write-ahead log is that of member %s of cluster %s, and the database knows the members %s: it comes "+
+				"from elsewhere. "+
 				"etcd would start on this directory and must not", log.MemberID, log.ClusterID, memberIDs(c.Members)),
 			Do: "restore from the database that you trust, into a new directory on every member",
 		})
@@ -240,14 +250,16 @@ func (d *diagnosis) awaitsSnapshot(c Content, log Log) {
 	if slices.Contains(d.at.received, name) {
 		d.add(Finding{
 			Name: ReceivedSnapshot, Weight: Notice,
-			Text: fmt.Sprintf("the leader had sent a newer database, up to index %d, and etcd would put it in the place of this one, which ends at %d", log.Snapshot, c.ConsistentIndex),
-			Do:   "if you restore from this directory, inspect " + filepath.Join(filepath.Dir(d.at.db), name) + " and take that",
+			Text: fmt.Sprintf("the leader had sent a newer database, up to index %d, and etcd would put it in the place of this one, "+
+				"which ends at %d", log.Snapshot, c.ConsistentIndex),
+			Do: "if you restore from this directory, inspect " + filepath.Join(filepath.Dir(d.at.db), name) + " and take that",
 		})
 		return
 	}
 	d.add(Finding{
 		Name: BehindLog, Weight: Poisoned,
-		Text: fmt.Sprintf("the write-ahead log has recorded a snapshot at index %d, the database ends at %d, and %s is not there; etcd refuses to start",
+		Text: fmt.Sprintf("the write-ahead log has recorded a snapshot at index %d, the database ends at %d, and %s is not there; "+
+			"etcd refuses to start",
 			log.Snapshot, c.ConsistentIndex, name),
 		Do: "remove the member and add it again with an empty directory, or restore every member from another source",
 	})

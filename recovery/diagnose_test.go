@@ -15,19 +15,24 @@ func member() (Inspection, place) {
 	}
 	return Inspection{
 		Path: "/data", Form: FormDirectory,
-		Database: &Database{Path: "/data/member/snap/db", Kind: DBCopy, Hash: HashNotApplicable, SizeBytes: 16 << 20, ImageBytes: 1 << 20, Content: content},
-		Log:      &Log{Dir: "/data/member/wal", MemberID: 0xa, ClusterID: 0xcc, Segments: 1, First: 1, Last: 100, Commit: 100, Snapshot: 80},
+		Database: &Database{
+			Path: "/data/member/snap/db", Kind: DBCopy, Hash: HashNotApplicable, SizeBytes: 16 << 20, ImageBytes: 1 << 20, Content: content,
+		},
+		Log: &Log{Dir: "/data/member/wal", MemberID: 0xa, ClusterID: 0xcc, Segments: 1, First: 1, Last: 100, Commit: 100, Snapshot: 80},
 	}, place{form: FormDirectory, root: "/data", db: "/data/member/snap/db", wal: "/data/member/wal"}
 }
 
-func TestWhatFollowsFromWhatWasFound(t *testing.T) {
-	for name, c := range map[string]struct {
-		change func(i *Inspection, at *place, proof *evidence)
-		want   FindingName // empty for none
-		weight Weight
-		boots  bool
-		says   string
-	}{
+// conclusion is what must follow from a change to a member in which nothing is wrong.
+type conclusion struct {
+	change func(i *Inspection, at *place, proof *evidence)
+	want   FindingName // empty for none
+	weight Weight
+	boots  bool
+	says   string
+}
+
+func TestWhatFollowsFromADatabaseAndItsLog(t *testing.T) {
+	for name, c := range map[string]conclusion{
 		"nothing wrong":               {func(*Inspection, *place, *evidence) {}, "", "", false, ""},
 		"entries behind the database": {func(i *Inspection, _ *place, _ *evidence) { i.Log.Last, i.Log.Commit = 150, 140 }, "", "", false, ""},
 		"a follower that received a snapshot": {func(i *Inspection, _ *place, _ *evidence) {
@@ -57,6 +62,13 @@ func TestWhatFollowsFromWhatWasFound(t *testing.T) {
 		"a log from its first entry without a database": {func(i *Inspection, at *place, _ *evidence) {
 			i.Database, at.db, i.Log.Snapshot = nil, "", 0
 		}, NoDatabase, Notice, false, "rebuild"},
+	} {
+		t.Run(name, c.expect)
+	}
+}
+
+func TestWhatFollowsFromDamageAndContent(t *testing.T) {
+	for name, c := range map[string]conclusion{
 		"a damaged database": {func(_ *Inspection, _ *place, p *evidence) {
 			p.dbFault = &SourceError{Fault: ErrTruncated, Why: "it ends"}
 		}, "truncated", Damaged, false, "it ends"},
@@ -83,25 +95,27 @@ func TestWhatFollowsFromWhatWasFound(t *testing.T) {
 		"keys of leases that are gone": {func(i *Inspection, _ *place, _ *evidence) { i.Database.Content.Leases.LostKeys = 2 },
 			LostLeases, Notice, false, "2 keys"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			i, at := member()
-			var proof evidence
-			c.change(&i, &at, &proof)
-			i.Findings = diagnose(i, at, proof)
-			if c.want == "" {
-				if len(i.Findings) > 0 {
-					t.Errorf("got %+v, want nothing", i.Findings)
-				}
-				return
-			}
-			f, told := i.Find(c.want)
-			if !told || f.Weight != c.weight || f.Boots != c.boots || !strings.Contains(f.Text, c.says) {
-				t.Errorf("got %+v, want %s", i.Findings, c.want)
-			}
-			if i.Sound() != (c.weight == Notice || c.weight == Doubtful) {
-				t.Errorf("sound: %t with %+v", i.Sound(), i.Findings)
-			}
-		})
+		t.Run(name, c.expect)
+	}
+}
+
+func (c conclusion) expect(t *testing.T) {
+	i, at := member()
+	var proof evidence
+	c.change(&i, &at, &proof)
+	i.Findings = diagnose(i, at, proof)
+	if c.want == "" {
+		if len(i.Findings) > 0 {
+			t.Errorf("got %+v, want nothing", i.Findings)
+		}
+		return
+	}
+	f, told := i.Find(c.want)
+	if !told || f.Weight != c.weight || f.Boots != c.boots || !strings.Contains(f.Text, c.says) {
+		t.Errorf("got %+v, want %s", i.Findings, c.want)
+	}
+	if i.Sound() != (c.weight == Notice || c.weight == Doubtful) {
+		t.Errorf("sound: %t with %+v", i.Sound(), i.Findings)
 	}
 }
 

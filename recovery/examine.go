@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-
-	"github.com/etcd-drill/etcd-drill/harness"
 )
 
 // InspectOption changes what Inspect looks at.
@@ -193,10 +191,8 @@ func locate(path, walDir string) (place, error) {
 	if err := at.list(filepath.Join(member, "snap"), walDir); err != nil {
 		return unreadable("", err)
 	}
-	if beside := filepath.Join(path, harness.WALName); at.wal == "" && member != path {
-		if segments, err := segmentsIn(beside); err == nil && len(segments) > 0 {
-			at.walBeside = beside
-		}
+	if at.wal == "" && member != path {
+		at.walBeside = logBeside(path)
 	}
 	if at.db == "" && at.wal == "" {
 		if alone := filepath.Join(path, "db"); isRegular(alone) {
@@ -205,6 +201,21 @@ func locate(path, walDir string) (place, error) {
 		return unreadable("it holds neither a database nor a write-ahead log of etcd", nil)
 	}
 	return at, nil
+}
+
+// logBeside finds a log in a folder of a data directory where etcd looks only if it is told; empty for none.
+func logBeside(dataDir string) string {
+	entries, err := os.ReadDir(dataDir)
+	if err != nil {
+		return ""
+	}
+	for _, entry := range entries {
+		path := filepath.Join(dataDir, entry.Name())
+		if segments, err := segmentsIn(path); entry.IsDir() && err == nil && len(segments) > 0 {
+			return path
+		}
+	}
+	return ""
 }
 
 // list looks at the folders of a member.

@@ -47,17 +47,17 @@ func TestInspectRecognisesWhatNoMemberMayStartOn(t *testing.T) {
 		boots bool
 		says  string
 	}{
-		"a restore whose hash was wrong":                         {failedRestore, FailedRestore, true, "exactly the image of a snapshot"},
-		"a restore killed while it copied":                       {restoreKilledInCopy, FailedRestore, true, "hash behind it (good)"},
-		"a restore killed before it changed a thing":             {restoreKilledBeforeTrim, FailedRestore, true, "exactly the image of a snapshot"},
-		"a restore killed before its log":                        {restoreKilledBeforeLog, CutRestore, true, "lost its members"},
-		"a restore killed before its last step":                  {restoreKilledBeforeIndex, UnfinishedRestore, true, "counts by that of the old one"},
-		"a restore with its log elsewhere":                       {logElsewhere, MissingLog, true, "directory of its own"},
-		"a restore with its log in the directory, but elsewhere": {logBeside, MissingLog, true, "there is one in"},
-		"a database that was put there":                          {databasePutThere, BareDatabase, true, "without a restore"},
-		"a database beside the log of another":                   {foreignDatabase, ForeignDatabase, true, "comes from elsewhere"},
-		"a database of later beside an earlier log":              {laterDatabase, AheadOfLog, true, "claims to have applied more"},
-		"a log without its database":                             {databaseGone, NoDatabase, false, "refuses to start"},
+		"a restore whose hash was wrong":            {failedRestore, FailedRestore, true, "exactly the image of a snapshot"},
+		"a restore killed while it copied":          {restoreKilledInCopy, FailedRestore, true, "hash behind it (good)"},
+		"a restore killed before it trimmed":        {restoreKilledBeforeTrim, FailedRestore, true, "exactly the image of a snapshot"},
+		"a restore killed before its log":           {restoreKilledBeforeLog, CutRestore, true, "lost its members"},
+		"a restore killed before its last step":     {restoreKilledBeforeIndex, UnfinishedRestore, true, "counts by that of the old one"},
+		"a restore with its log elsewhere":          {logElsewhere, MissingLog, true, "directory of its own"},
+		"a restore with its log beside it":          {logInDirectory, MissingLog, true, "there is one in"},
+		"a database that was put there":             {databasePutThere, BareDatabase, true, "without a restore"},
+		"a database beside the log of another":      {foreignDatabase, ForeignDatabase, true, "comes from elsewhere"},
+		"a database of later beside an earlier log": {laterDatabase, AheadOfLog, true, "claims to have applied more"},
+		"a log without its database":                {databaseGone, NoDatabase, false, "refuses to start"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			layout := testLayout(t, 1)
@@ -172,9 +172,9 @@ func logElsewhere(t *testing.T, ctx context.Context, b backups, layout harness.L
 	return dir
 }
 
-func logBeside(t *testing.T, ctx context.Context, b backups, layout harness.Layout) string {
+func logInDirectory(t *testing.T, ctx context.Context, b backups, layout harness.Layout) string {
 	dir := completeRestore(t, ctx, b, layout)
-	if err := os.Rename(filepath.Join(dir, "member", "wal"), filepath.Join(dir, harness.WALName)); err != nil {
+	if err := os.Rename(filepath.Join(dir, "member", "wal"), filepath.Join(dir, "wal")); err != nil {
 		t.Fatal(err)
 	}
 	return dir

@@ -12,8 +12,10 @@ import (
 	"testing"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/storage/schema"
 
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/identity"
@@ -47,9 +49,7 @@ func TestInspectTellsWhatTheServerKnew(t *testing.T) {
 	ctx := testContext(t)
 	server, layout := startSingle(t, ctx)
 	fill(t, ctx, server.client, 200)
-	seat := layout.Seats[0]
-	member := layout.MemberID(seat)
-	live := lookAt(t, ctx, server.client)
+	live, member := lookAt(t, ctx, server.client), layout.MemberID(layout.Seats[0])
 	burden(t, ctx, server.client, member)
 	status, err := server.client.Status(ctx, server.client.Endpoints()[0])
 	if err == nil || status != nil {
@@ -62,14 +62,17 @@ func TestInspectTellsWhatTheServerKnew(t *testing.T) {
 	}
 	source, err := Check(ctx, testWorker(t, "serve"), DBCopy, dbCopy)
 	if err != nil || !source.AuthEnabled || source.ClusterVersion != "3.7.0" || source.StorageVersion != "3.7.0" ||
-		!slices.Equal(source.Alarms, []AlarmRecord{{Type: "NOSPACE", Member: member}}) || !slices.Equal(source.MemberIDs, []identity.MemberID{member}) {
+		!slices.Equal(source.Alarms, []AlarmRecord{{Type: "NOSPACE", Member: member}}) ||
+		!slices.Equal(source.MemberIDs, []identity.MemberID{member}) {
 		t.Errorf("Check says %+v, %v", source, err)
 	}
 	alone := t.TempDir()
 	if err := os.Link(dbCopy, filepath.Join(alone, "db")); err != nil {
 		t.Fatal(err)
 	}
-	for path, form := range map[string]Form{dbCopy: FormDB, alone: FormDB, server.dir: FormDirectory, filepath.Join(server.dir, "member"): FormDirectory} {
+	for path, form := range map[string]Form{
+		dbCopy: FormDB, alone: FormDB, server.dir: FormDirectory, filepath.Join(server.dir, "member"): FormDirectory,
+	} {
 		worker := testWorker(t, "serve")
 		got, err := Inspect(ctx, worker, path)
 		if err != nil {
@@ -78,36 +81,7 @@ func TestInspectTellsWhatTheServerKnew(t *testing.T) {
 		if got.Form != form || !got.Sound() || got.Database == nil || got.Database.Content == nil {
 			t.Fatalf("%s: %+v", path, got)
 		}
-		c := got.Database.Content
-		if c.RestorePoint != live.revision+1 || c.FinishedCompaction != live.compacted || c.ScheduledCompaction != live.compacted {
-			t.Errorf("restore point %d, compacted %d of %d; the server had %d and %d",
-				c.RestorePoint, c.FinishedCompaction, c.ScheduledCompaction, live.revision+1, live.compacted)
-		}
-		if c.Keys != int64(len(live.keyspace))+1 || c.Records < c.Keys {
-			t.Errorf("%d keys in %d records, the server showed %d", c.Keys, c.Records, len(live.keyspace))
-		}
-		leased := int64(1)
-		for _, pair := range live.keyspace {
-			if pair.Lease != 0 {
-				leased++
-			}
-		}
-		if want := (LeaseFacts{Count: 2, MinTTL: 600, MaxTTL: 3600, Keys: leased}); c.Leases != want {
-			t.Errorf("leases %+v, want %+v", c.Leases, want)
-		}
-		if !c.Auth.Enabled || c.Auth.Users != 1 || c.Auth.Roles != 2 || c.Auth.Revision == 0 {
-			t.Errorf("auth %+v", c.Auth)
-		}
-		if want := (AlarmRecord{Type: "NOSPACE", Member: member}); len(c.Alarms) != 1 || c.Alarms[0] != want {
-			t.Errorf("alarms %+v, want %+v", c.Alarms, want)
-		}
-		if len(c.Members) != 1 || c.Members[0].ID != member || c.Members[0].Name != seat.Name ||
-			c.Members[0].PeerURLs[0] != seat.PeerURL || c.Members[0].Learner || len(c.Removed) > 0 {
-			t.Errorf("members %+v, removed %v; want %s at %s", c.Members, c.Removed, member, seat.PeerURL)
-		}
-		if c.StorageVersion != "3.7.0" || c.ClusterVersion != "3.7.0" || c.DowngradeTo != "" {
-			t.Errorf("storage %q, cluster %q, downgrade %q", c.StorageVersion, c.ClusterVersion, c.DowngradeTo)
-		}
+		expectContent(t, got.Database.Content, live, layout)
 		if _, told := got.Find(RaisedAlarm); !told {
 			t.Errorf("nothing is said of the alarm: %+v", got.Findings)
 		}
@@ -118,6 +92,42 @@ func TestInspectTellsWhatTheServerKnew(t *testing.T) {
 			expectWholeLog(t, got, layout)
 		}
 		assertEmpty(t, worker.Scratch)
+	}
+}
+
+// expectContent wants what the server showed before it was burdened, and the burden.
+func expectContent(t *testing.T, c *Content, live liveView, layout harness.Layout) {
+	t.Helper()
+	seat := layout.Seats[0]
+	member := layout.MemberID(seat)
+	if c.RestorePoint != live.revision+1 || c.FinishedCompaction != live.compacted || c.ScheduledCompaction != live.compacted {
+		t.Errorf("restore point %d, compacted %d of %d; the server had %d and %d",
+			c.RestorePoint, c.FinishedCompaction, c.ScheduledCompaction, live.revision+1, live.compacted)
+	}
+	if c.Keys != int64(len(live.keyspace))+1 || c.Records < c.Keys {
+		t.Errorf("%d keys in %d records, the server showed %d", c.Keys, c.Records, len(live.keyspace))
+	}
+	leased := int64(1)
+	for _, pair := range live.keyspace {
+		if pair.Lease != 0 {
+			leased++
+		}
+	}
+	if want := (LeaseFacts{Count: 2, MinTTL: 600, MaxTTL: 3600, Keys: leased}); c.Leases != want {
+		t.Errorf("leases %+v, want %+v", c.Leases, want)
+	}
+	if !c.Auth.Enabled || c.Auth.Users != 1 || c.Auth.Roles != 2 || c.Auth.Revision == 0 {
+		t.Errorf("auth %+v", c.Auth)
+	}
+	if want := (AlarmRecord{Type: "NOSPACE", Member: member}); len(c.Alarms) != 1 || c.Alarms[0] != want {
+		t.Errorf("alarms %+v, want %+v", c.Alarms, want)
+	}
+	if len(c.Members) != 1 || c.Members[0].ID != member || c.Members[0].Name != seat.Name ||
+		c.Members[0].PeerURLs[0] != seat.PeerURL || c.Members[0].Learner || len(c.Removed) > 0 {
+		t.Errorf("members %+v, removed %v; want %s at %s", c.Members, c.Removed, member, seat.PeerURL)
+	}
+	if c.StorageVersion != "3.7.0" || c.ClusterVersion != "3.7.0" || c.DowngradeTo != "" {
+		t.Errorf("storage %q, cluster %q, downgrade %q", c.StorageVersion, c.ClusterVersion, c.DowngradeTo)
 	}
 }
 
@@ -178,7 +188,7 @@ func TestInspectNamesEveryDamage(t *testing.T) {
 				switch {
 				case kind == SavedSnapshot && got.Form == FormSnapshot:
 					want = damage.snapshot
-				case kind == SavedSnapshot && damage.snapshot == ErrNoHash && len(readAll(t, path))%4096 == 0 && got.Sound():
+				case kind == SavedSnapshot && errors.Is(damage.snapshot, ErrNoHash) && len(readAll(t, path))%4096 == 0 && got.Sound():
 					want = nil // only its hash is missing, which is told
 					if _, told := got.Find(LostHash); !told {
 						t.Errorf("findings %+v, want %s", got.Findings, LostHash)
@@ -224,6 +234,35 @@ func look(t *testing.T, path string) seen {
 		s.sha256 = digestOf(t, path)
 	}
 	return s
+}
+
+func TestKeysOfLeasesThatAreGoneAreCounted(t *testing.T) {
+	ctx := testContext(t)
+	b := makeBackups(t, ctx, 60)
+	db, err := bolt.Open(b.db, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bolt.Tx) error { return tx.DeleteBucket(schema.Lease.Name()) })
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	leased := int64(0)
+	for _, pair := range b.live.keyspace {
+		if pair.Lease != 0 {
+			leased++
+		}
+	}
+	got, err := Inspect(ctx, testWorker(t, "serve"), b.db)
+	if err != nil || got.Database.Content == nil {
+		t.Fatal(err, got)
+	}
+	if want := (LeaseFacts{LostKeys: leased}); got.Database.Content.Leases != want || leased == 0 {
+		t.Errorf("leases %+v, want %+v", got.Database.Content.Leases, want)
+	}
+	if _, told := got.Find(LostLeases); !told {
+		t.Errorf("nothing is said of them: %+v", got.Findings)
+	}
 }
 
 func TestAWorkerThatDiesOfADatabaseIsAFinding(t *testing.T) {

@@ -60,17 +60,18 @@ func segmentsIn(dir string) ([]string, error) {
 	}
 	var names []string
 	for _, entry := range entries { // sorted by name, which is their order
-		if _, _, named := parseSegment(entry.Name()); named && entry.Type().IsRegular() {
+		if _, named := sequenceOf(entry.Name()); named && entry.Type().IsRegular() {
 			names = append(names, entry.Name())
 		}
 	}
 	return names, err
 }
 
-// parseSegment reads the name of a segment, SEQUENCE-INDEX.wal (walName in etcd's server/storage/wal/util.go).
-func parseSegment(name string) (sequence, index uint64, ok bool) {
+// sequenceOf reads the name of a segment, SEQUENCE-INDEX.wal (walName in etcd's server/storage/wal/util.go).
+func sequenceOf(name string) (sequence uint64, ok bool) {
+	var index uint64
 	n, err := fmt.Sscanf(name, "%016x-%016x.wal", &sequence, &index)
-	return sequence, index, err == nil && n == 2 && name == fmt.Sprintf("%016x-%016x.wal", sequence, index)
+	return sequence, err == nil && n == 2 && name == fmt.Sprintf("%016x-%016x.wal", sequence, index)
 }
 
 // copySegments copies the segments of a log and leaves holes where they are not filled yet: etcd allocates 64 MB ahead.
@@ -133,7 +134,7 @@ func (s *logScan) run(ctx context.Context, dir string, names []string) (err erro
 	readers := make([]fileutil.FileReader, len(names))
 	var before uint64
 	for i, name := range names {
-		sequence, _, _ := parseSegment(name)
+		sequence, _ := sequenceOf(name)
 		if i > 0 && sequence != before+1 {
 			return s.bad(fmt.Sprintf("segment %d is not followed by %d but by %d", before, before+1, sequence), nil)
 		}

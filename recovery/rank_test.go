@@ -50,14 +50,17 @@ func ofMembers(ids ...identity.MemberID) func(*Inspection) {
 	}
 }
 
+// ranked is what must become of some sources.
+type ranked struct {
+	of      []Inspection
+	want    string // the paths from the best on
+	loses   []int64
+	refused string
+	says    []string
+}
+
 func TestTheBestSourceIsChosen(t *testing.T) {
-	for name, c := range map[string]struct {
-		of      []Inspection
-		want    string // the paths from the best on
-		loses   []int64
-		refused string
-		says    []string
-	}{
+	for name, c := range map[string]ranked{
 		"one": {of: []Inspection{remains("x", 100)}, want: "x", loses: []int64{0}, says: []string{"x reaches revision 100, which nothing"}},
 		"the highest revision": {
 			of:   []Inspection{remains("low", 90, hashed), remains("high", 100), remains("mid", 99)},
@@ -67,7 +70,9 @@ func TestTheBestSourceIsChosen(t *testing.T) {
 		"a hash among equals": {
 			of:   []Inspection{remains("bare", 100), remains("saved", 100, hashed)},
 			want: "saved bare", loses: []int64{0, 0},
-			says: []string{"its hash proves", "bare reaches the same revision, without a hash", "restore every member from saved and from nothing else"},
+			says: []string{
+				"its hash proves", "bare reaches the same revision, without a hash", "restore every member from saved and from nothing else",
+			},
 		},
 		"what is damaged or half restored is refused": {
 			of: []Inspection{
@@ -98,33 +103,38 @@ func TestTheBestSourceIsChosen(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var order, refused []string
-			var loses []int64
-			for _, one := range append([]Candidate{*choice.Best}, choice.Others...) {
-				order, loses = append(order, one.Path), append(loses, one.Loses)
-				if one.SHA256 != "sum of "+one.Path {
-					t.Errorf("%+v", one)
-				}
-			}
-			for _, r := range choice.Refused {
-				refused = append(refused, r.Path)
-				if r.Why == "" {
-					t.Errorf("nothing is said of %s", r.Path)
-				}
-			}
-			if strings.Join(order, " ") != c.want || !slices.Equal(loses, c.loses) || strings.Join(refused, " ") != c.refused {
-				t.Errorf("order %q losing %d, refused %q", order, loses, refused)
-			}
-			text := strings.Join(choice.Because, "\n")
-			for _, say := range append(c.says, "restore every member from "+choice.Best.Database, "and from nothing else") {
-				if !strings.Contains(text, say) {
-					t.Errorf("it does not say %q:\n%s", say, text)
-				}
-			}
-			if strings.Contains(text, "up to 3 writes") {
-				t.Errorf("it tells of a log that ends before the best source:\n%s", text)
-			}
+			c.expect(t, choice)
 		})
+	}
+}
+
+func (c ranked) expect(t *testing.T, choice Choice) {
+	t.Helper()
+	var order, refused []string
+	var loses []int64
+	for _, one := range append([]Candidate{*choice.Best}, choice.Others...) {
+		order, loses = append(order, one.Path), append(loses, one.Loses)
+		if one.SHA256 != "sum of "+one.Path {
+			t.Errorf("%+v", one)
+		}
+	}
+	for _, r := range choice.Refused {
+		refused = append(refused, r.Path)
+		if r.Why == "" {
+			t.Errorf("nothing is said of %s", r.Path)
+		}
+	}
+	if strings.Join(order, " ") != c.want || !slices.Equal(loses, c.loses) || strings.Join(refused, " ") != c.refused {
+		t.Errorf("order %q losing %d, refused %q", order, loses, refused)
+	}
+	text := strings.Join(choice.Because, "\n")
+	for _, say := range append(c.says, "restore every member from "+choice.Best.Database, "and from nothing else") {
+		if !strings.Contains(text, say) {
+			t.Errorf("it does not say %q:\n%s", say, text)
+		}
+	}
+	if strings.Contains(text, "up to 3 writes") {
+		t.Errorf("it tells of a log that ends before the best source:\n%s", text)
 	}
 }
 
@@ -137,14 +147,20 @@ func TestWhatCannotBeRankedIsRefused(t *testing.T) {
 		want error
 		says string
 	}{
-		"nothing":               {nil, ErrNoUsableSource, "0 of 0"},
-		"nothing usable":        {[]Inspection{remains("x", 1, flawed("empty", Damaged))}, ErrNoUsableSource, "1 of 1"},
-		"two clusters":          {[]Inspection{remains("x", 100), remains("y", 90, ofMembers(1, 2))}, ErrOtherCluster, "y (of members [1 2])"},
-		"two clusters by logs":  {[]Inspection{remains("x", 100, directory(0xcc, 0)), remains("y", 90, directory(0xdd, 0), ofMembers(1))}, ErrOtherCluster, "of cluster dd"},
+		"nothing":        {nil, ErrNoUsableSource, "0 of 0"},
+		"nothing usable": {[]Inspection{remains("x", 1, flawed("empty", Damaged))}, ErrNoUsableSource, "1 of 1"},
+		"two clusters":   {[]Inspection{remains("x", 100), remains("y", 90, ofMembers(1, 2))}, ErrOtherCluster, "y (of members [1 2])"},
+		"two clusters by logs": {
+			[]Inspection{remains("x", 100, directory(0xcc, 0)), remains("y", 90, directory(0xdd, 0), ofMembers(1))},
+			ErrOtherCluster, "of cluster dd",
+		},
 		"one that does not say": {[]Inspection{remains("x", 100), remains("y", 90, mute)}, ErrOtherCluster, "do not say of which cluster"},
 		"a lineage under a token that was used before": {[]Inspection{remains("x", 100, reused), remains("y", 90)}, ErrForked,
 			"x has revision 100 at raft index 7, y has the lower revision 90 at index 110"},
-		"two lineages at one revision": {[]Inspection{remains("x", 100), remains("y", 100, fewer)}, ErrForked, "x has 50 keys in 100 records, y has 49"},
+		"two lineages at one revision": {
+			[]Inspection{remains("x", 100), remains("y", 100, fewer)},
+			ErrForked, "x has 50 keys in 100 records, y has 49",
+		},
 	} {
 		choice, err := Rank(c.of)
 		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) || choice.Best != nil || len(choice.Others) > 0 {

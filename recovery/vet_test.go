@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +50,7 @@ func TestOnlyCompletedRestoresOfThePlanPass(t *testing.T) {
 		"no database":       {databaseGone, ErrHalfRestored, "no-database"},
 		"has run":           {memberHasRun, ErrHalfRestored, "a member has run on it"},
 		"another token":     {completeRestore, ErrWrongIdentity, plan.ClusterID.String()},
+		"another cluster":   {restoreBesideAnother, ErrWrongIdentity, plan.ClusterID.String()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spoiled, token := done, plan.Layout.Token
@@ -76,6 +78,12 @@ func TestOnlyCompletedRestoresOfThePlanPass(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// restoreBesideAnother makes the planned member, whose ID follows from its URL and token alone, in a cluster of two.
+func restoreBesideAnother(t *testing.T, ctx context.Context, b backups, layout harness.Layout) string {
+	layout.Seats = append(slices.Clone(layout.Seats), harness.Seat{Name: "m2", PeerURL: "http://" + freeAddress(t)})
+	return completeRestore(t, ctx, b, layout)
 }
 
 func memberHasRun(t *testing.T, ctx context.Context, b backups, layout harness.Layout) string {

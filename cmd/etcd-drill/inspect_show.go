@@ -136,7 +136,7 @@ func (s *sheet) log(l recovery.Log, beside bool) {
 	case l.Behind.Entries == 0:
 		s.row("only in log", "nothing: the database has applied all of it")
 	default:
-		s.row("only in log", "%d entries, %d known to be committed, up to %d writes: lost if the database is restored without the log",
+		s.row("only in log", "entries: %d, known to be committed: %d, writes: up to %d; lost if the database is restored without the log",
 			l.Behind.Entries, l.Behind.Committed, l.Behind.Writes)
 	}
 }
