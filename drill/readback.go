@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/internal/await"
 	"github.com/etcd-drill/etcd-drill/internal/ledger"
 	"github.com/etcd-drill/etcd-drill/internal/load"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
@@ -48,16 +49,45 @@ func (d *Drill) readBack(ctx context.Context, cluster *harness.Cluster, at readA
 	ctx, cancel := context.WithTimeout(ctx, readBackWithin)
 	defer cancel()
 	shown := make([]verify.Member, cluster.Size())
-	work, ctx := errgroup.WithContext(ctx)
+	work, workCtx := errgroup.WithContext(ctx)
 	for i, m := range cluster.Members() {
 		work.Go(func() (err error) {
-			if shown[i], err = d.readMember(ctx, m, at); err != nil {
+			if shown[i], err = d.readMember(workCtx, m, at); err != nil {
 				err = fmt.Errorf("read %s back: %w", m.Name(), err)
 			}
 			return err
 		})
 	}
-	return shown, work.Wait()
+	if err := work.Wait(); err != nil {
+		return shown, err
+	}
+	return shown, settle(ctx, cluster, shown)
+}
+
+// settledWithin bounds the wait for members to be at one revision.
+const settledWithin = 5 * time.Second
+
+// settle replaces the revision that each member showed while it was read by the one at which it came to rest. A write whose
+// caller has given it up can still be applied, and a lease can end, while one member was read and another is not yet. That
+// members never meet is evidence, not an error.
+func settle(ctx context.Context, cluster *harness.Cluster, shown []verify.Member) error {
+	_ = await.Until(ctx, await.Condition{Name: "one revision", Every: 100 * time.Millisecond, Within: settledWithin},
+		func(ctx context.Context) error {
+			for i, m := range cluster.Members() {
+				revision, err := appliedRevision(ctx, m)
+				if err != nil {
+					return err
+				}
+				shown[i].Revision = revision
+			}
+			for _, m := range shown {
+				if m.Revision != shown[0].Revision {
+					return fmt.Errorf("%s is at revision %d, %s at %d", m.Name, m.Revision, shown[0].Name, shown[0].Revision)
+				}
+			}
+			return nil
+		}) // who did not meet is in what was seen
+	return ctx.Err()
 }
 
 // readMember reads one member back into the drill folder. A member that never reached the revision has nothing to show; that
