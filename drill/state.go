@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/internal/ledger"
 	"github.com/etcd-drill/etcd-drill/internal/load"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
@@ -23,7 +24,7 @@ func (d *Drill) readStates(ctx context.Context, cluster *harness.Cluster, shown 
 	var reading sync.WaitGroup
 	for i, m := range cluster.Members() {
 		reading.Go(func() {
-			state, err := d.readState(ctx, m)
+			state, err := d.readState(ctx, m, shown[i].ClusterID)
 			if err != nil { // evidence, too: of a member that answers for itself and has no quorum
 				shown[i].Unread = err.Error()
 				return
@@ -34,8 +35,9 @@ func (d *Drill) readStates(ctx context.Context, cluster *harness.Cluster, shown 
 	reading.Wait()
 }
 
-func (d *Drill) readState(ctx context.Context, m *harness.Member) (*ledger.State, error) {
-	client, err := m.DialAny(ctx) // whose answers they are is evidence, which the judge weighs
+// readState reads the member's state, of the cluster under whose ID it was read back before, be that the right one or not.
+func (d *Drill) readState(ctx context.Context, m *harness.Member, cluster identity.ClusterID) (*ledger.State, error) {
+	client, err := m.DialOf(ctx, cluster)
 	if err != nil {
 		return nil, err
 	}

@@ -105,7 +105,9 @@ func (a Access) interceptors() []grpc.DialOption {
 }
 
 // call is a grpc.UnaryClientInterceptor.
-func (a Access) call(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+func (a Access) call(
+	ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
+) error {
 	if headless(method) {
 		if _, err := a.whoIsThere(ctx, conn); err != nil {
 			return err

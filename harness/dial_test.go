@@ -148,7 +148,9 @@ func TestASnapshotOfAnotherClusterIsNotTaken(t *testing.T) {
 	street := newStreet(t)
 	street.move(old)
 	moves := 0
-	move := func(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	move := func(
+		ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption,
+	) (grpc.ClientStream, error) {
 		street.move(reborn)
 		conn.WaitForStateChange(ctx, connectivity.Ready) // a stream that begins on the old connection would be repeated
 		moves++

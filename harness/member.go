@@ -100,8 +100,13 @@ func (m *Member) Dial(ctx context.Context) (*clientv3.Client, error) { return m.
 
 // DialAny is Dial for a caller that looks at the headers itself: answers of every cluster are taken.
 func (m *Member) DialAny(ctx context.Context) (*clientv3.Client, error) {
+	return m.DialOf(ctx, AnyCluster)
+}
+
+// DialOf is Dial for a caller that knows better which cluster must answer.
+func (m *Member) DialOf(ctx context.Context, cluster identity.ClusterID) (*clientv3.Client, error) {
 	access := m.access
-	access.Cluster = AnyCluster
+	access.Cluster = cluster
 	return m.dial(ctx, access)
 }
 

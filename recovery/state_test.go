@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -13,10 +14,9 @@ import (
 	"github.com/etcd-drill/etcd-drill/internal/ledger"
 )
 
-func TestExtractTellsWhatThereIsBesideKeys(t *testing.T) {
-	ctx, worker := testContext(t), testWorker(t, "serve")
-	server, layout := startSingle(t, ctx)
-	c := server.client
+// dress gives a server leases, users, roles and an alarm.
+func dress(t *testing.T, ctx context.Context, c *clientv3.Client) {
+	t.Helper()
 	must := func(_ any, err error) {
 		t.Helper()
 		if err != nil {
@@ -46,8 +46,16 @@ func TestExtractTellsWhatThereIsBesideKeys(t *testing.T) {
 	must(pb.NewMaintenanceClient(c.ActiveConnection()).Alarm(ctx, &pb.AlarmRequest{
 		Action: pb.AlarmRequest_ACTIVATE, MemberID: 77, Alarm: pb.AlarmType_CORRUPT,
 	}))
+}
+
+func TestExtractTellsWhatThereIsBesideKeys(t *testing.T) {
+	ctx, worker := testContext(t), testWorker(t, "serve")
+	server, layout := startSingle(t, ctx)
+	dress(t, ctx, server.client)
 	path := filepath.Join(t.TempDir(), "snapshot")
-	must(Save(ctx, c, path))
+	if _, err := Save(ctx, server.client, path); err != nil {
+		t.Fatal(err)
+	}
 	source, err := Check(ctx, worker, SavedSnapshot, path)
 	if err != nil {
 		t.Fatal(err)

@@ -209,7 +209,7 @@ func (j *judge) noteState(m Member) func(kind Kind, format string, args ...any) 
 // match walks two sorted lists side by side and calls each for every value that is in one of them, with nil for the other.
 func match[T any](a, b []T, compare func(a, b T) int, each func(a, b *T)) {
 	for len(a) > 0 || len(b) > 0 {
-		order := 0
+		var order int
 		switch {
 		case len(b) == 0:
 			order = -1

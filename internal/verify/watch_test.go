@@ -51,7 +51,8 @@ func TestADeafWatchIsAHazardAndNoDamage(t *testing.T) {
 	informer := deafWatch()
 	informer.Caches, informer.Differences, informer.DifferingKeys = true, 2, []ledger.Key{"a", "b"}
 	v = watched(t, false, informer)
-	if v.Outcome != Intact || len(v.Hazards) != 1 || !strings.Contains(v.Hazards[0].Text, `differs from the store in 2 keys, such as "a" "b"`) {
+	differs := `differs from the store in 2 keys, such as "a" "b"`
+	if v.Outcome != Intact || len(v.Hazards) != 1 || !strings.Contains(v.Hazards[0].Text, differs) {
 		t.Errorf("%s, hazards %+v", v.Outcome, v.Hazards)
 	}
 }
