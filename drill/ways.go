@@ -72,9 +72,6 @@ func (c *comparing) copyDatabase(ctx context.Context) (*branch, error) {
 }
 
 func (c *comparing) ways(rescued, copied *branch) []way {
-	restoreAll := func(b *branch, down *Down, _ *Outage) (recovery.Plan, error) {
-		return b.Plan(b.source, down, identity.FreshToken())
-	}
 	seedFrom := cmp.Or(rescued, c.rescued, c.early)
 	ways := []way{
 		{
@@ -84,8 +81,8 @@ func (c *comparing) ways(rescued, copied *branch) []way {
 				return b.planned(recovery.NewRestartPlan(outage.cluster.Layout(), names, nil, recovery.WithPlaces(b.places())))
 			},
 		},
-		{name: "snapshot-after", route: recovery.RouteRestore, text: "restore all from a snapshot saved from the survivor", branch: rescued, plan: restoreAll},
-		{name: "db", route: recovery.RouteRestore, text: "restore all from a copy of a database, hash check skipped", branch: copied, plan: restoreAll},
+		restoring("snapshot-after", "restore all from a snapshot saved from the survivor", rescued),
+		restoring("db", "restore all from a copy of a database, hash check skipped", copied),
 		{
 			name: "seed", route: recovery.RouteSeed, text: recovery.RouteSeed.Text(),
 			plan: func(b *branch, down *Down, _ *Outage) (recovery.Plan, error) {
@@ -98,15 +95,25 @@ func (c *comparing) ways(rescued, copied *branch) []way {
 			name: "force-new-cluster", route: recovery.RouteForce, text: recovery.RouteForce.Text(),
 			plan: func(b *branch, down *Down, _ *Outage) (recovery.Plan, error) { return b.PlanForce(down, c.best) },
 		},
-		{name: "rescue", route: recovery.RouteRestore, text: "restore all from a snapshot that a running member gave whose directory was deleted", branch: c.rescued, plan: restoreAll},
+		restoring("rescue", "restore all from a snapshot that a running member gave whose directory was deleted", c.rescued),
 		{
 			name: "replace", route: recovery.RouteReplace, text: recovery.RouteReplace.Text(),
 			plan: func(b *branch, _ *Down, outage *Outage) (recovery.Plan, error) { return b.PlanReplace(outage) },
 		},
-		{name: "snapshot-before", route: recovery.RouteRestore, text: "restore all from a snapshot saved before", branch: c.early, plan: restoreAll},
+		restoring("snapshot-before", "restore all from a snapshot saved before", c.early),
 	}
 	c.close(ways, rescued, copied)
 	return ways
+}
+
+// restoring restores every member from the source that this branch has fetched; nil if there was none to fetch.
+func restoring(name, text string, from *branch) way {
+	return way{
+		name: name, route: recovery.RouteRestore, text: text, branch: from,
+		plan: func(b *branch, down *Down, _ *Outage) (recovery.Plan, error) {
+			return b.Plan(b.source, down, identity.FreshToken())
+		},
+	}
 }
 
 // close says which ways this disaster leaves closed, and why.

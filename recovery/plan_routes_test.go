@@ -84,7 +84,9 @@ func TestRoutesThatAreClosed(t *testing.T) {
 		},
 		"replace a stranger":  {func() (Plan, error) { return NewReplacePlan(old, []string{"m9"}) }, ErrBadLayout, "m9"},
 		"restart a minority":  {func() (Plan, error) { return NewRestartPlan(old, []string{"m2"}, nil) }, ErrNoQuorum, "1 of 3"},
-		"seed the old token":  {func() (Plan, error) { return NewSeedPlan(goodSource(DBCopy, "/x"), old, old.Token) }, ErrTokenReused, "etcd-cluster"},
+		"seed the old token": {
+			func() (Plan, error) { return NewSeedPlan(goodSource(DBCopy, "/x"), old, old.Token) }, ErrTokenReused, "etcd-cluster",
+		},
 		"seed without source": {func() (Plan, error) { return NewSeedPlan(Source{}, old, "t") }, ErrNoSource, "Check"},
 		"seed nobody":         {func() (Plan, error) { return NewSeedPlan(goodSource(DBCopy, "/x"), old, "t", WithSeats()) }, ErrBadLayout, ""},
 		"seed with a later name twice": {

@@ -18,47 +18,48 @@ import (
 )
 
 // One member lost its disk and somebody restores it alone, from a snapshot, into the cluster that lives.
-var _ = Describe("one member restored into the living cluster", Label("etcd", "B5", "issue:etcd#9096", "issue:etcd#20269", "disaster:one-wiped"), func() {
-	It("is refused under the token of that cluster", Label("via:plan-with-the-same-token", "size:3"), func(ctx SpecContext) {
-		_, cluster, _, snapshot := oneWiped(ctx, false)
-		_, err := recovery.NewPlan(snapshot, cluster.Layout(), cluster.Layout().Token)
-		Expect(err).To(MatchError(recovery.ErrTokenReused))
-	}, SpecTimeout(time.Minute))
+var _ = Describe("one member restored into the living cluster",
+	Label("etcd", "B5", "issue:etcd#9096", "issue:etcd#20269", "disaster:one-wiped"), func() {
+		It("is refused under the token of that cluster", Label("via:plan-with-the-same-token", "size:3"), func(ctx SpecContext) {
+			_, cluster, _, snapshot := oneWiped(ctx, false)
+			_, err := recovery.NewPlan(snapshot, cluster.Layout(), cluster.Layout().Token)
+			Expect(err).To(MatchError(recovery.ErrTokenReused))
+		}, SpecTimeout(time.Minute))
 
-	It("ends with a panic where the leader remembers more of it than its new log holds",
-		Label("via:forced-as-follower", "size:3"), func(ctx SpecContext) {
-			d, cluster, victim, snapshot := oneWiped(ctx, false)
-			startRestored(ctx, d, victim, cluster.Layout(), snapshot)
-			exit := must(victim.Wait(ctx))
-			Expect(exit.Code).NotTo(BeZero())
-			// raft, log.go, commitTo
-			Expect(must(victim.Said(ctx, "is out of range [lastIndex("))).NotTo(BeEmpty(), victim.LastLines(ctx, 5))
-		}, SpecTimeout(2*time.Minute))
+		It("ends with a panic where the leader remembers more of it than its new log holds",
+			Label("via:forced-as-follower", "size:3"), func(ctx SpecContext) {
+				d, cluster, victim, snapshot := oneWiped(ctx, false)
+				startRestored(ctx, d, victim, cluster.Layout(), snapshot)
+				exit := must(victim.Wait(ctx))
+				Expect(exit.Code).NotTo(BeZero())
+				// raft, log.go, commitTo
+				Expect(must(victim.Said(ctx, "is out of range [lastIndex("))).NotTo(BeEmpty(), victim.LastLines(ctx, 5))
+			}, SpecTimeout(2*time.Minute))
 
-	It("joins in silence where a new leader knows nothing of it, applies the whole log once more, and is found by revision and hash",
-		Label("via:forced-as-leader", "size:3"), func(ctx SpecContext) {
-			d, cluster, victim, snapshot := oneWiped(ctx, true)
-			startRestored(ctx, d, victim, cluster.Layout(), snapshot)
-			Expect(victim.AwaitReady(ctx, cluster.ID(), time.Minute)).To(Succeed(), "etcd sees nothing wrong with it")
-			truth := must(drill.LineageOf(ctx, others(cluster, victim)[0]))
-			Expect(truth.Continues(ctx, others(cluster, victim)[1])).To(Succeed())
-			Expect(truth.Continues(ctx, victim)).To(MatchError(drill.ErrTwoLineages))
-		}, SpecTimeout(2*time.Minute))
+		It("joins in silence where a new leader knows nothing of it, applies the whole log once more, and is found by revision and hash",
+			Label("via:forced-as-leader", "size:3"), func(ctx SpecContext) {
+				d, cluster, victim, snapshot := oneWiped(ctx, true)
+				startRestored(ctx, d, victim, cluster.Layout(), snapshot)
+				Expect(victim.AwaitReady(ctx, cluster.ID(), time.Minute)).To(Succeed(), "etcd sees nothing wrong with it")
+				truth := must(drill.LineageOf(ctx, others(cluster, victim)[0]))
+				Expect(truth.Continues(ctx, others(cluster, victim)[1])).To(Succeed())
+				Expect(truth.Continues(ctx, victim)).To(MatchError(drill.ErrTwoLineages))
+			}, SpecTimeout(2*time.Minute))
 
-	It("is not let in under a fresh token, stays without a leader, and changes nobody",
-		Label("via:forced-with-a-fresh-token", "size:3"), func(ctx SpecContext) {
-			d, cluster, victim, snapshot := oneWiped(ctx, false)
-			before := must(drill.LineageOf(ctx, others(cluster, victim)[0]))
+		It("is not let in under a fresh token, stays without a leader, and changes nobody",
+			Label("via:forced-with-a-fresh-token", "size:3"), func(ctx SpecContext) {
+				d, cluster, victim, snapshot := oneWiped(ctx, false)
+				before := must(drill.LineageOf(ctx, others(cluster, victim)[0]))
 
-			fresh := harness.Layout{Token: identity.FreshToken(), Seats: cluster.Layout().Seats}
-			startRestored(ctx, d, victim, fresh, snapshot)
-			Expect(victim.AwaitReady(ctx, fresh.ClusterID(), 5*time.Second)).NotTo(Succeed(), "it must not serve anybody")
-			Expect(must(victim.Said(ctx, "cluster ID mismatch"))).NotTo(BeEmpty(), "etcd, rafthttp/stream.go")
-			for _, m := range others(cluster, victim) {
-				Expect(before.Continues(ctx, m)).To(Succeed())
-			}
-		}, SpecTimeout(2*time.Minute))
-})
+				fresh := harness.Layout{Token: identity.FreshToken(), Seats: cluster.Layout().Seats}
+				startRestored(ctx, d, victim, fresh, snapshot)
+				Expect(victim.AwaitReady(ctx, fresh.ClusterID(), 5*time.Second)).NotTo(Succeed(), "it must not serve anybody")
+				Expect(must(victim.Said(ctx, "cluster ID mismatch"))).NotTo(BeEmpty(), "etcd, rafthttp/stream.go")
+				for _, m := range others(cluster, victim) {
+					Expect(before.Continues(ctx, m)).To(Succeed())
+				}
+			}, SpecTimeout(2*time.Minute))
+	})
 
 // oneWiped brings a cluster of three to the point where one member, the leader or another, has nothing and the others live.
 func oneWiped(ctx SpecContext, leader bool) (*drill.Drill, *harness.Cluster, *harness.Member, recovery.Source) {

@@ -15,7 +15,8 @@ import (
 
 // The fewest members that cost the quorum die at once; their disks stay, and the survivors can only be read.
 var _ = Describe("quorum killed", Label("etcd", "disaster:quorum-killed"), func() {
-	DescribeTable("a snapshot saved from a survivor restores every write up to its restore point", Label("A7", "issue:etcd#8169", "issue:etcd#11642", "issue:k3s#5693", "via:snapshot"),
+	DescribeTable("a snapshot saved from a survivor restores every write up to its restore point",
+		Label("A7", "issue:etcd#8169", "issue:etcd#11642", "issue:k3s#5693", "via:snapshot"),
 		func(ctx SpecContext, size int) {
 			d := rehearse(ctx, drill.Spec{
 				Members: size, Fault: "kill", Lose: faults.Quorum, Source: recovery.SavedSnapshot, Backup: drill.After,

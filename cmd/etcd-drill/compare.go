@@ -48,7 +48,8 @@ writes are lost, which deleted keys are back, how long it takes, whether the clu
 	flags.SortFlags = false
 	flags.IntVar(&c.spec.Members, "members", c.spec.Members, "size of the cluster, 1 to 9")
 	flags.StringVar(&c.lose, "lose", string(c.spec.Lose), "whom to lose: quorum, tolerable, all or a number")
-	flags.StringVar(&c.spec.Fault, "fault", c.spec.Fault, "how to lose them: kill, stop, wipe, or unlink: directories deleted under running members")
+	flags.StringVar(&c.spec.Fault, "fault", c.spec.Fault,
+		"how to lose them: kill, stop, wipe, or unlink: directories deleted under running members")
 	flags.IntVar(&c.spec.Keys, "keys", c.spec.Keys, "writes to acknowledge before the disaster")
 	flags.IntVar(&c.spec.ValueBytes, "value-size", c.spec.ValueBytes, "bytes of a value")
 	flags.IntVar(&c.spec.Workers, "workers", c.spec.Workers, "concurrent writers")

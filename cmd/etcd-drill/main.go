@@ -75,7 +75,10 @@ could not run, or a target was not measured; 64 wrong usage; 130 interrupted, af
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(fmt.Errorf("%w; see %s --help", err, cmd.CommandPath()))
 	})
-	root.AddCommand(newRun(), newCompare(), newPlan(), newVerify(), newReport(), newInspect(), newList(), newClean(), newDoctor(), newVersion(), newWorker(), newProbe())
+	root.AddCommand(
+		newRun(), newCompare(), newPlan(), newVerify(), newReport(), newInspect(),
+		newList(), newClean(), newDoctor(), newVersion(), newWorker(), newProbe(),
+	)
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
 		completion.Args = noCommand // cobra's own shows its help for an unknown shell, as if all were well

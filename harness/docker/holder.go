@@ -81,7 +81,7 @@ func (s *site) hold(ctx context.Context) error {
 
 // took notes that a member runs under this name. With the last name the holder is sent away; the next member that starts waits
 // until it has gone.
-func (s *site) took(hostname string) {
+func (s *site) took(ctx context.Context, hostname string) {
 	h := &s.holder
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -93,7 +93,7 @@ func (s *site) took(hostname string) {
 	h.going = gone
 	go func() {
 		defer close(gone)
-		ctx, cancel := context.WithTimeout(context.Background(), holdFor)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), holdFor)
 		defer cancel()
 		// It also ends by itself. Close removes what is left of it.
 		if _, err := s.runtime.engine.ContainerKill(ctx, h.id, client.ContainerKillOptions{Signal: "SIGKILL"}); err != nil {
@@ -101,9 +101,10 @@ func (s *site) took(hostname string) {
 			return
 		}
 		waiting := s.runtime.engine.ContainerWait(ctx, h.id, client.ContainerWaitOptions{})
-		select {
+		select { // a wait that failed is over, too
 		case <-waiting.Result:
-		case <-waiting.Error:
+		case err := <-waiting.Error:
+			s.runtime.cfg.Log.Debug("await the end of the holder of names", "reason", err)
 		}
 	}()
 }

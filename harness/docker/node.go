@@ -63,7 +63,7 @@ func (n *node) Start(ctx context.Context) error {
 	if err := n.box.Start(ctx); err != nil {
 		return fmt.Errorf("start node %s: %w%s", n.spec.Name, err, n.tail(ctx, n.box.GetContainerID()))
 	}
-	n.site.took(n.spec.Hostname)
+	n.site.took(ctx, n.spec.Hostname)
 	return nil
 }
 

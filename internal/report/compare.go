@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -40,7 +41,8 @@ type Way struct {
 	// Closed says why this disaster leaves the way closed; empty if it was tried.
 	Closed  string         `json:"closed,omitempty"`
 	Verdict verify.Verdict `json:"verdict"`
-	// FirstWrite is 0 where writes never stopped. Otherwise it is the time from the decision to the first acknowledged write, fetching the source included; Agreed that to the
+	// FirstWrite is 0 where writes never stopped. Otherwise it is the time from the decision to the first acknowledged write,
+	// fetching the source included; Agreed that to the
 	// moment when all members showed it. Neither contains human time, nor the detection of the disaster.
 	FirstWrite time.Duration      `json:"firstWriteNanoseconds"`
 	Agreed     time.Duration      `json:"agreedNanoseconds"`
@@ -130,13 +132,14 @@ func WriteComparisonJSON(w io.Writer, c Comparison) error {
 func WriteComparison(w io.Writer, c Comparison) error {
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "WAY\tVERDICT\tLOST\tRESURRECTED\tFIRST WRITE\tALL AGREE\tCLUSTER ID\tREVISION")
+	rows := []string{"WAY\tVERDICT\tLOST\tRESURRECTED\tFIRST WRITE\tALL AGREE\tCLUSTER ID\tREVISION"}
 	for _, way := range c.Ways {
 		if way.Closed == "" {
-			fmt.Fprintln(table, strings.Join(way.cells(), "\t"))
+			rows = append(rows, strings.Join(way.cells(), "\t"))
 		}
 	}
-	if err := table.Flush(); err != nil {
+	_, err := io.WriteString(table, strings.Join(rows, "\n")+"\n")
+	if err := errors.Join(err, table.Flush()); err != nil {
 		return err
 	}
 	for _, way := range c.Ways {
@@ -152,7 +155,7 @@ func WriteComparison(w io.Writer, c Comparison) error {
 	} else {
 		fmt.Fprintf(&text, "recommended: nothing: %s\n", c.Why)
 	}
-	_, err := io.WriteString(w, text.String())
+	_, err = io.WriteString(w, text.String())
 	return err
 }
 

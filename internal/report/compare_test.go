@@ -59,7 +59,8 @@ func TestAComparisonIsAsGoodAsItsWorstWay(t *testing.T) {
 }
 
 func TestAComparisonShowsWhatEachWayCosts(t *testing.T) {
-	kept, none, closed := wayWith("restart", 0, 0, 400*time.Millisecond), Way{Name: "seed", Failure: "m2 stayed dead"}, Way{Name: "db", Closed: "no data"}
+	kept := wayWith("restart", 0, 0, 400*time.Millisecond)
+	none, closed := Way{Name: "seed", Failure: "m2 stayed dead"}, Way{Name: "db", Closed: "no data"}
 	kept.Kept = true
 	compared := Comparison{Ways: []Way{kept, wayWith("snapshot-before", 676, 96, 1300*time.Millisecond), none, closed}}
 	compared.Recommend()
@@ -73,7 +74,8 @@ func TestAComparisonShowsWhatEachWayCosts(t *testing.T) {
 		"snapshot-before  intact   676 writes  96 keys      0.7s         1.3s       new c1      back by 676",
 		"seed             none     not known",
 		"failed: seed: m2 stayed dead", "closed: db: no data",
-		"recommended: restart: it loses no acknowledged write; the next best, snapshot-before, loses 676 acknowledged writes; it keeps the cluster ID",
+		"recommended: restart: it loses no acknowledged write; the next best, snapshot-before, loses 676 acknowledged writes; " +
+			"it keeps the cluster ID",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is not in:\n%s", want, text.String())
