@@ -32,6 +32,7 @@ type stored struct {
 	Witness   verify.Witness    `json:"witness,omitempty"`
 	Manifest  *verify.Manifest  `json:"manifest,omitempty"`
 	Freshness *verify.Freshness `json:"freshness,omitempty"`
+	Living    []verify.Said     `json:"living,omitempty"`
 	// Attestation is for people and auditors. It is added when the drill has ended, and no judge looks at it.
 	Attestation *report.Attestation `json:"attestation,omitempty"`
 }
@@ -43,7 +44,7 @@ func (f folder) join(s stored) verify.Evidence {
 		Outage: s.Outage, Source: s.Source, Reborn: s.Reborn, Members: s.Members,
 		Identity: s.Identity, Fence: s.Fence, Canary: s.Canary, Demands: s.Demands,
 		Roster: s.Roster, Disarmed: s.Disarmed, Watches: s.Watches,
-		Witness: s.Witness, Manifest: s.Manifest, Freshness: s.Freshness,
+		Witness: s.Witness, Manifest: s.Manifest, Freshness: s.Freshness, Living: s.Living,
 	}
 	if s.Witness == verify.BySource {
 		ev.Ledger = nil // nobody kept one

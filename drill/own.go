@@ -14,6 +14,7 @@ import (
 
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/identity"
+	"github.com/etcd-drill/etcd-drill/internal/verify"
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
 
@@ -23,14 +24,23 @@ type Own struct {
 	// is not nil; File then only names it.
 	File  string    `json:"file,omitempty"`
 	Input io.Reader `json:"-"`
+	// Living is a cluster that a snapshot is saved from, in place of a file; nil for none. It is only read.
+	Living *recovery.Living `json:"-"`
 	// MaxBytes bounds what is unpacked; recovery.DefaultMaxBytes if 0.
 	MaxBytes int64 `json:"maxBytes,omitempty"`
 	// AnyVersion has the members run the etcd that the runtime was given, whatever wrote the backup, if no version is named.
 	AnyVersion bool `json:"anyVersion,omitempty"`
+	// Expect is the path of the manifest that was written when the backup was made; nothing is compared if it is empty.
+	Expect string `json:"expect,omitempty"`
+	// Canary is a key under which somebody writes the time again and again; its age is that of the backup. None if empty.
+	Canary string `json:"canary,omitempty"`
 }
 
 // name is what a person calls the backup.
 func (o Own) name() string {
+	if o.Living != nil {
+		return "snapshot of " + strings.Join(o.Living.Endpoints, ", ")
+	}
 	if o.Input != nil && o.File == "-" {
 		return "standard input"
 	}
@@ -39,15 +49,21 @@ func (o Own) name() string {
 
 // title says what is drilled.
 func (o Own) title(s Spec) string {
-	name := filepath.Base(o.name())
-	if o.Input != nil {
-		name = "from " + name
+	name := "backup " + filepath.Base(o.name())
+	switch {
+	case o.Living != nil:
+		name = fmt.Sprintf("snapshot of a living cluster, %d endpoints", len(o.Living.Endpoints))
+		if len(o.Living.Endpoints) == 1 {
+			name = "snapshot of a living cluster, 1 endpoint"
+		}
+	case o.Input != nil:
+		name = "backup from " + o.name()
 	}
 	members := "1 member"
 	if s.Members > 1 {
 		members = fmt.Sprintf("%d members", s.Members)
 	}
-	text := fmt.Sprintf("backup %s, restored as %s", name, members)
+	text := name + ", restored as " + members
 	if version := cmp.Or(s.RestoreVersion, s.EtcdVersion); version != "" {
 		text += " on etcd " + version
 	}
@@ -62,8 +78,10 @@ func (o Own) check(s Spec) error {
 	switch {
 	case s.Members < 1 || s.Members > harness.MaxMembers:
 		return fmt.Errorf("%d members: a drill takes 1 to %d", s.Members, harness.MaxMembers)
-	case o.File == "":
-		return errors.New("no backup was named")
+	case (o.File == "") == (o.Living == nil):
+		return errors.New("name one backup: a file, or the endpoints of a living cluster")
+	case o.Living != nil && o.Expect != "":
+		return errors.New("a snapshot that is only now saved is none that a manifest could know; leave --expect away")
 	case o.MaxBytes < 0:
 		return fmt.Errorf("a backup of %d bytes at most: give a number above 0", o.MaxBytes)
 	case s.way() != recovery.RouteRestore:
@@ -77,19 +95,25 @@ func (o Own) check(s Spec) error {
 // ownDrill is what is known of the backup in the course of its drill.
 type ownDrill struct {
 	began    time.Time
+	manifest *recovery.Manifest // what the backup must be; nil if nobody said
 	received recovery.Received
 	source   recovery.Source
 	contents recovery.Contents
+	living   *ownLiving // nil unless the backup is saved from a living cluster
 }
 
 // rehearseOwn restores the backup into a new cluster and proves that it came back.
 func (d *Drill) rehearseOwn(ctx context.Context) (r rehearsal, err error) {
 	p := &r.proof
 	d.own = &ownDrill{began: time.Now()}
-	if err := d.receive(ctx); recovery.ProvedBad(err) {
+	switch err := d.receive(ctx); {
+	case recovery.ProvedBad(err):
 		r.verdict, err = d.judgeBadSource(ctx, err)
 		return r, err
-	} else if err != nil {
+	case errors.Is(err, recovery.ErrOtherBackup):
+		r.verdict, err = d.refuse(verify.OtherBackup, err)
+		return r, err
+	case err != nil:
 		return r, err
 	}
 	p.Source = d.own.source
@@ -109,11 +133,34 @@ func (d *Drill) rehearseOwn(ctx context.Context) (r rehearsal, err error) {
 // receive takes the backup and checks it.
 func (d *Drill) receive(ctx context.Context) error {
 	own := *d.spec.Own
-	if err := d.events.emit(EventSaving, "backup %s", own.name()); err != nil {
-		return err
+	if own.Expect != "" {
+		manifest, err := recovery.ReadManifest(own.Expect)
+		if err != nil {
+			return err
+		}
+		d.own.manifest = &manifest
 	}
 	// Copies for reading are made in the run's folder: the one of the backup is not ours to write to.
 	d.opts.Worker.Scratch = d.run.WorkDir()
+	fetch := d.fetchFile
+	if own.Living != nil {
+		fetch = d.fetchLiving
+	}
+	if err := fetch(ctx); err != nil {
+		return err
+	}
+	if err := d.events.emit(EventFetched, "%s", formOf(d.own.received)); err != nil {
+		return err
+	}
+	return d.checkReceived(ctx)
+}
+
+// fetchFile takes the backup that is a file, a directory or a pipe.
+func (d *Drill) fetchFile(ctx context.Context) (err error) {
+	own := *d.spec.Own
+	if err := d.events.emit(EventSaving, "backup %s", own.name()); err != nil {
+		return err
+	}
 	intake := recovery.Intake{Path: own.name(), Stream: own.Input, Dir: d.folder.given(), MaxBytes: own.MaxBytes}
 	if d.opts.Watch != nil {
 		so := &unpacked{}
@@ -121,15 +168,20 @@ func (d *Drill) receive(ctx context.Context) error {
 		d.opts.Watch(so.text)
 		defer d.opts.Watch(nil)
 	}
-	var err error
-	if d.own.received, err = recovery.Receive(ctx, d.opts.Worker, intake); err != nil {
-		return err
-	}
-	if err := d.events.emit(EventFetched, "%s", formOf(d.own.received)); err != nil {
-		return err
-	}
+	d.own.received, err = recovery.Receive(ctx, d.opts.Worker, intake)
+	return err
+}
+
+// checkReceived reads the backup offline, and holds it against its manifest.
+func (d *Drill) checkReceived(ctx context.Context) (err error) {
+	own := *d.spec.Own
 	if d.own.source, err = d.own.received.Check(ctx, d.opts.Worker); err != nil {
 		return err
+	}
+	if m := d.own.manifest; m != nil {
+		if differences := m.Differences(d.own.source, nil); len(differences) > 0 {
+			return fmt.Errorf("hold %s against %s: %w: %s", own.name(), own.Expect, recovery.ErrOtherBackup, strings.Join(differences, "; "))
+		}
 	}
 	if err := os.MkdirAll(filepath.Dir(d.folder.source()), 0o700); err != nil {
 		return fmt.Errorf("make folder for the source: %w", err)

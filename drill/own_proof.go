@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/etcd-drill/etcd-drill/harness/identity"
+	"github.com/etcd-drill/etcd-drill/internal/ledger"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
@@ -17,12 +18,18 @@ import (
 func (d *Drill) verifyOwn(ctx context.Context, p Proof) (verify.Verdict, error) {
 	plain := stored{
 		Witness: verify.BySource, Members: len(p.Plan.Members), Canary: p.Reborn.Canary, Source: sourceOf(p.Plan),
-		Identity: ownIdentity(p.Plan), Roster: rosterOf(p.Reborn.Cluster), Disarmed: p.Reborn.Disarmed,
+		Identity: d.ownIdentity(p.Plan), Roster: rosterOf(p.Reborn.Cluster), Disarmed: p.Reborn.Disarmed,
 	}
 	work, workCtx := errgroup.WithContext(ctx)
 	work.Go(func() (err error) {
-		d.own.contents, err = d.readSource(workCtx, p.Source, plain.Source)
+		if d.own.contents, err = d.readSource(workCtx, p.Source, plain.Source); err == nil {
+			plain.Manifest, plain.Freshness = d.heldAgainstManifest(), d.freshness()
+		}
 		return err
+	})
+	work.Go(func() error {
+		plain.Living = d.hashesOfLiving(workCtx)
+		return nil
 	})
 	work.Go(func() (err error) {
 		plain.Reborn, err = d.readBack(workCtx, p.Reborn.Cluster, readAtOf(p.Plan))
@@ -40,11 +47,39 @@ func (d *Drill) verifyOwn(ctx context.Context, p Proof) (verify.Verdict, error) 
 	return d.judge(plain)
 }
 
+// heldAgainstManifest compares all that the manifest says; nil if there is none.
+func (d *Drill) heldAgainstManifest() *verify.Manifest {
+	m := d.own.manifest
+	if m == nil {
+		return nil
+	}
+	return &verify.Manifest{Path: d.spec.Own.Expect, Made: m.Made, Differences: m.Differences(d.own.source, &d.own.contents)}
+}
+
+// freshness is how old the backup is by what somebody wrote into it; nil if nobody asked.
+func (d *Drill) freshness() *verify.Freshness {
+	beat := d.own.contents.Beat
+	if beat == nil {
+		return nil
+	}
+	fresh := &verify.Freshness{Key: ledger.Key(d.spec.Own.Canary), At: beat.At, Fault: beat.Fault}
+	if beat.Fault == "" {
+		fresh.Age = d.own.began.Sub(beat.At)
+	}
+	return fresh
+}
+
 // ownIdentity is what is known of the old cluster, which is its members, and what the new one must be.
-func ownIdentity(plan recovery.Plan) verify.Identity {
+func (d *Drill) ownIdentity(plan recovery.Plan) verify.Identity {
 	id := verify.Identity{
 		Fresh: true, OldMembers: plan.Source.MemberIDs, PlannedCluster: plan.ClusterID,
 		PlannedMembers: map[string]identity.MemberID{},
+	}
+	switch {
+	case d.own.living != nil:
+		id.OldCluster = d.own.living.from.Cluster
+	case d.own.received.Log != nil:
+		id.OldCluster = d.own.received.Log.ClusterID
 	}
 	for _, m := range plan.Members {
 		id.PlannedMembers[m.Name] = m.MemberID
@@ -61,9 +96,14 @@ func (d *Drill) judgeBadSource(ctx context.Context, reason error) (verify.Verdic
 		}
 		d.own.source.SizeBytes, d.own.source.SHA256 = size, sum
 	}
+	return d.refuse(verify.BadSource, reason)
+}
+
+// refuse makes a verdict of a backup from which nothing is restored.
+func (d *Drill) refuse(kind verify.Kind, reason error) (verify.Verdict, error) {
 	verdict := verify.Verdict{
 		Outcome: verify.Damaged, Witness: verify.BySource, FindingCount: 1,
-		Findings: []verify.Finding{{Kind: verify.BadSource, Outcome: verify.Damaged, Text: reason.Error()}},
+		Findings: []verify.Finding{{Kind: kind, Outcome: verify.Damaged, Text: reason.Error()}},
 	}
 	return verdict, errors.Join(writeJSON(d.folder.verdict(), verdict), d.events.emit(EventJudged, "%s", verdict.Outcome))
 }

@@ -17,6 +17,10 @@ func (d *Drill) describeOwn(out *report.Report) {
 		RestorePoint: s.RestorePoint, Compacted: s.Compacted, Keys: s.Keys, Records: s.Records, Leases: c.Leases,
 		StorageVersion: s.StorageVersion, HashKV: c.HashKV, Warnings: s.Warnings,
 	}
+	out.Backup.Taken = d.taken()
+	if d.own.living != nil {
+		out.Backup.Given, out.Identity.OldCluster = d.own.living.from.Endpoint, d.own.living.from.Cluster
+	}
 	out.RTO = d.events.ownRecovery()
 	out.Spec = report.Spec{
 		Members: d.spec.Members, Source: string(s.Kind), Route: string(d.spec.way()),
@@ -67,6 +71,9 @@ func (d *Drill) notCarried() []string {
 	var all []string
 	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	say("writes after the backup")
+	if n := d.behindOthers(); n > 0 {
+		say("%d revisions that another member of the living cluster had, and the one that was saved from had not", n)
+	}
 	switch {
 	case r.Log != nil && r.Log.Behind.Writes > 0:
 		say("up to %d writes that only the write-ahead log beside the database holds; a restart on the whole directory has them", r.Log.Behind.Writes)

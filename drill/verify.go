@@ -78,14 +78,22 @@ func (d *Drill) readSource(ctx context.Context, src recovery.Source, into *verif
 	history, keyspace := d.folder.shows(sourceName)
 	contents, err := recovery.Extract(ctx, d.opts.Worker, src, recovery.Extraction{
 		DigestKey: d.opts.DigestKey, History: history, Keyspace: keyspace, BumpedTo: into.BumpedTo,
-		Leases: d.folder.leasesOf(sourceName), State: d.folder.state(sourceName),
+		Leases: d.folder.leasesOf(sourceName), State: d.folder.state(sourceName), Beat: d.beat(),
 	})
 	if err != nil {
 		return contents, err
 	}
-	into.HashKV = contents.HashKV
+	into.HashKV, into.HashFrom = contents.HashKV, contents.CompactRevision
 	into.State, err = d.folder.readSourceState()
 	return contents, err
+}
+
+// beat is the key of a backup of somebody's own under which its time is expected; empty for none.
+func (d *Drill) beat() string {
+	if d.spec.Own == nil {
+		return ""
+	}
+	return d.spec.Own.Canary
 }
 
 // noteOrigins notes of every member from which file it was restored, or that it joined with nothing.

@@ -64,6 +64,13 @@ func (s *Security) Client(commonName string) (*tls.Config, error) {
 	return s.authority.ClientConfig(pair)
 }
 
+// ClientFiles returns what a program needs to be a client with this common name, as PEM: the authority to trust, the certificate to
+// show, and its key.
+func (s *Security) ClientFiles(commonName string) (authority, certificate, key []byte, err error) {
+	pair, err := s.authority.Client(commonName)
+	return s.authority.Certificate(), pair.Certificate, pair.Key, err
+}
+
 // caller is the common name of a client that is nobody.
 const caller = "etcd-drill"
 

@@ -2,8 +2,12 @@ package recovery
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"maps"
 	"os"
 	"slices"
@@ -36,16 +40,24 @@ func (j *job) extract(ctx context.Context, task extractTask) (*Contents, error) 
 		}
 		attached := map[int64][]ledger.Key{}
 		var census objectCensus
+		names := newNameDigest()
+		if len(task.Beat) > 0 {
+			contents.Beat = absentBeat()
+		}
 		err = writeLines(task.Keyspace, &contents.Keys, func(write func(ledger.Pair) error) error {
 			return writeKeyspace(tx, live, digest, func(p ledger.Pair, value []byte) error {
 				if p.Lease != 0 {
 					attached[p.Lease] = append(attached[p.Lease], p.Key)
 				}
 				census.take(string(p.Key), value)
+				names.take(string(p.Key))
+				if len(task.Beat) > 0 && string(p.Key) == string(task.Beat) {
+					contents.Beat = beatOf(value)
+				}
 				return write(p)
 			})
 		})
-		contents.Kubernetes = census.result()
+		contents.Kubernetes, contents.KeyNames = census.result(), names.result()
 		if err != nil || task.State == "" {
 			return err
 		}
@@ -109,6 +121,18 @@ func writeKeyspace(
 	}
 	return nil
 }
+
+// nameDigest is the digest over the names of keys, see Contents.KeyNames.
+type nameDigest struct{ sum hash.Hash }
+
+func newNameDigest() nameDigest { return nameDigest{sha256.New()} }
+
+func (n nameDigest) take(key string) {
+	n.sum.Write(binary.BigEndian.AppendUint64(nil, uint64(len(key))))
+	n.sum.Write([]byte(key))
+}
+
+func (n nameDigest) result() string { return hex.EncodeToString(n.sum.Sum(nil)) }
 
 // hashKV opens the copy as a server does, which writes to it: the last thing done with it. A lessor that knows no lease is
 // enough, because leases have no part in the hash; without any, a leased key panics.

@@ -20,6 +20,8 @@ type Extraction struct {
 	History, Keyspace, Leases, State string
 	// BumpedTo is the revision to which a plan bumps the source, see Plan.Revision; 0 for none. It matters for the HashKV alone.
 	BumpedTo int64
+	// Beat is a key under which a time is expected; none if empty.
+	Beat string
 }
 
 // Contents tells what Extract found.
@@ -36,6 +38,11 @@ type Contents struct {
 	Records         int64  `json:"records"` // lines in History
 	Keys            int64  `json:"keys"`    // lines in Keyspace
 	Leases          int64  `json:"leases"`  // lines in Leases
+	// KeyNames is the SHA-256, in hexadecimal, over the names of all live keys in their order, each with its length before it as
+	// eight bytes, big-endian.
+	KeyNames string `json:"keyNames"`
+	// Beat is what the key of Extraction.Beat holds; nil if none was asked for.
+	Beat *Beat `json:"beat,omitempty"`
 	// Kubernetes is nil unless an API server wrote what the source holds.
 	Kubernetes *Kubernetes `json:"kubernetes,omitempty"`
 }
@@ -69,6 +76,7 @@ func Extract(ctx context.Context, w Worker, src Source, x Extraction) (Contents,
 			Source:    copyTask{Kind: src.Kind, Path: src.Path, Copy: copyPath, SHA256: src.SHA256, SkipHashCheck: src.HashSkipped},
 			DigestKey: x.DigestKey, History: x.History, Keyspace: x.Keyspace, Leases: x.Leases, State: x.State,
 			RestorePoint: src.RestorePoint, Compacted: src.Compacted, BumpedTo: x.BumpedTo,
+			Beat: []byte(x.Beat),
 		}
 		resp, err = w.run(ctx, "extract "+src.Path, request{Extract: &task})
 		return err

@@ -27,6 +27,7 @@ type FetchOption func(*fetchOptions)
 type fetchOptions struct {
 	progress func(bytes int64)
 	stall    time.Duration
+	rate     int64 // bytes per second; 0 for no bound
 }
 
 // WithProgress has the function called with the number of bytes written so far, from the goroutine of the caller, after

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/time/rate"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -24,6 +25,15 @@ const stallLimit = 30 * time.Second
 // WithStallLimit changes how long Save waits for the next byte before it gives up with ErrStalled: 30 s without it.
 func WithStallLimit(limit time.Duration) FetchOption {
 	return func(o *fetchOptions) { o.stall = limit }
+}
+
+// MinRate is the lowest bound that WithRate sets: below it a stream could not be told from one that stalls.
+const MinRate = 64 << 10
+
+// WithRate bounds how many bytes Save takes in a second, at least MinRate; 0 for no bound. The server sends no faster than they are
+// taken.
+func WithRate(bytesPerSecond int64) FetchOption {
+	return func(o *fetchOptions) { o.rate = bytesPerSecond }
 }
 
 // Save streams a snapshot of the one member that the client is bound to into a new file. It needs no quorum; a member that
@@ -47,7 +57,7 @@ func Save(ctx context.Context, client *clientv3.Client, path string, opts ...Fet
 			return "", ending(ctx, err)
 		}
 		defer func() { _ = response.Snapshot.Close() }() // a read end of a pipe: closing cannot lose anything
-		if _, err := io.Copy(stream, response.Snapshot); err != nil {
+		if _, err := io.Copy(stream, throttled(ctx, response.Snapshot, part.rate)); err != nil {
 			return "", ending(ctx, err)
 		}
 		// The client may repeat a broken stream from its start, and a server that cannot read its own file ends the stream
@@ -61,6 +71,31 @@ func Save(ctx context.Context, client *clientv3.Client, path string, opts ...Fet
 		return Stored{}, fmt.Errorf("save snapshot of %s: %w", client.Endpoints()[0], err)
 	}
 	return stored, nil
+}
+
+// throttled reads no faster than this many bytes in a second.
+func throttled(ctx context.Context, from io.Reader, bytesPerSecond int64) io.Reader {
+	if bytesPerSecond == 0 {
+		return from
+	}
+	limit := max(bytesPerSecond, MinRate)
+	burst := int(min(limit, 32<<10)) // what io.Copy asks for at once
+	return &throttle{ctx: ctx, from: from, limiter: rate.NewLimiter(rate.Limit(limit), burst)}
+}
+
+type throttle struct {
+	ctx     context.Context
+	from    io.Reader
+	limiter *rate.Limiter
+}
+
+// Read implements io.Reader.
+func (t *throttle) Read(p []byte) (int, error) {
+	n, err := t.from.Read(p[:min(len(p), t.limiter.Burst())])
+	if waited := t.limiter.WaitN(t.ctx, n); err == nil {
+		err = waited
+	}
+	return n, err
 }
 
 // watched is a file that is filled from a server, which is given up when nothing has come for a while.

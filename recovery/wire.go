@@ -47,6 +47,7 @@ type extractTask struct {
 	RestorePoint int64    `json:"restorePoint"`
 	Compacted    int64    `json:"compacted"`
 	BumpedTo     int64    `json:"bumpedTo,omitempty"` // 0 for no bump
+	Beat         []byte   `json:"beat,omitempty"`     // a key
 }
 
 type restoreTask struct {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
@@ -18,14 +19,20 @@ import (
 
 // ownFlags name a backup of the user's own, to be drilled by itself.
 type ownFlags struct {
-	own         drill.Own
+	own drill.Own
+	livingFlags
 	maxUnpacked byteSize
+	canaryAge   time.Duration
 }
 
 func (o *ownFlags) add(flags *pflag.FlagSet) {
 	o.maxUnpacked = byteSize(recovery.DefaultMaxBytes)
 	flags.StringVar(&o.own.File, "snapshot", "",
 		"drill this backup of yours: a snapshot, db copy or data directory, also packed; - for standard input")
+	flags.StringVar(&o.own.Expect, "expect", "", "with --snapshot: refuse a backup that is not the one of this manifest (etcd-drill manifest)")
+	flags.StringVar(&o.own.Canary, "canary", "", "with --snapshot: a key under which somebody writes the time, in RFC 3339 or seconds since 1970")
+	flags.DurationVar(&o.canaryAge, "canary-max-age", 0, "with --canary: fail if that time is longer ago than this (default: no target)")
+	o.livingFlags.add(flags)
 	flags.Var(&o.maxUnpacked, "max-unpacked", "refuse a packed backup, or one from standard input, that is larger than this")
 }
 
@@ -36,21 +43,36 @@ func standsAlone() []string {
 
 // wanted tells whether a backup was named, and refuses flags that have no meaning without one, or with one.
 func (o *ownFlags) wanted(flags *pflag.FlagSet) (bool, error) {
-	if !flags.Changed("snapshot") {
-		for _, name := range []string{"max-unpacked"} {
-			if flags.Changed(name) {
-				return false, usage(fmt.Errorf("--%s is for a backup of your own; name it with --snapshot FILE", name))
+	file, living := flags.Changed("snapshot"), flags.Changed("endpoints")
+	needs := func(there bool, way string, names ...string) error {
+		for _, name := range names {
+			if flags.Changed(name) && !there {
+				return usage(fmt.Errorf("--%s is for %s", name, way))
 			}
 		}
-		return false, nil
+		return nil
+	}
+	err := errors.Join(
+		needs(file || living, "a backup of your own; name it with --snapshot FILE, or a living cluster with --endpoints", "canary", "canary-max-age"),
+		needs(file, "a backup of your own; name it with --snapshot FILE", "expect", "max-unpacked"),
+		needs(living, "a living cluster; name its members with --endpoints", livingNames()...),
+	)
+	if err != nil || !file && !living {
+		return false, err
+	}
+	if file && living {
+		return false, usage(errors.New("--snapshot and --endpoints are two backups; name one"))
 	}
 	for _, name := range standsAlone() {
 		if flags.Changed(name) {
 			return false, usage(fmt.Errorf("--%s is for a drill that makes its own disaster; a backup is drilled by itself, so leave it away", name))
 		}
 	}
-	if o.own.File == "" {
+	if file && o.own.File == "" {
 		return false, usage(errors.New("--snapshot needs the name of a file or directory, or - for standard input"))
+	}
+	if flags.Changed("canary-max-age") && o.own.Canary == "" {
+		return false, usage(errors.New("--canary-max-age is the age of the time under a key; name the key with --canary KEY"))
 	}
 	return true, nil
 }
@@ -58,6 +80,13 @@ func (o *ownFlags) wanted(flags *pflag.FlagSet) (bool, error) {
 // spec is the drill of the backup. Whoever names an etcd of their own has it run, whatever wrote the backup.
 func (o *ownFlags) spec(base drill.Spec, host hostFlags) (drill.Spec, error) {
 	own := o.own
+	if len(o.endpoints) > 0 {
+		living, err := o.living()
+		if err != nil {
+			return drill.Spec{}, err
+		}
+		own.Living = living
+	}
 	own.MaxBytes = int64(o.maxUnpacked)
 	if own.File == "-" {
 		if term.IsTerminal(int(os.Stdin.Fd())) {

@@ -42,12 +42,14 @@ Without --lose, --fault, --source and --backup it runs the main job: the quorum 
 saved from the survivor, then all members killed and recovered from a copy of a dead member's database.
 
 With --snapshot it drills a backup of yours: restores it into a new cluster on this machine, and proves that every member holds
-what the backup holds. What is in it is told by its content, and nothing is written to it.`,
+what the backup holds. What is in it is told by its content, and nothing is written to it. With --endpoints it saves a snapshot from
+a living cluster first, which is only read.`,
 		Example: `  etcd-drill run
   etcd-drill run --members 5 --lose 3 --fault wipe --source snapshot --backup before --seed 7
   etcd-drill run --source db --lose all -w json
   etcd-drill run --lose all --source db --rto 60s --max-lost 1000
   etcd-drill run --snapshot backup.db --rto 60s
+  etcd-drill run --endpoints https://10.0.0.1:2379,https://10.0.0.2:2379 --cacert ca.crt --cert root.crt --key root.key
   aws s3 cp s3://bucket/etcd.db.gz - | etcd-drill run --snapshot -
   etcd-drill run --etcd-version 3.6 --restore-version 3.7
   etcd-drill run --runtime process --binary /usr/bin/etcd`,
@@ -62,7 +64,7 @@ what the backup holds. What is in it is told by its content, and nothing is writ
 	r.hostFlags.addProgram(flags)
 	r.goalFlags.add(flags)
 	flags.StringVar(&r.out, "out", "", "drill folder, must be empty (default: .drill/RUN)")
-	flags.StringVar(&r.keep, "keep", string(drill.KeepFailed), "keep data directories of which drills: failed, all or none")
+	flags.StringVar(&r.keep, "keep", string(drill.KeepFailed), "keep data directories of which drills: failed, all or none (of a backup of your own: none)")
 	flags.DurationVar(&r.timeout, "timeout", 15*time.Minute, "give up a drill after this long")
 	r.output.add(flags)
 	return cmd
@@ -75,11 +77,11 @@ func (r *runCommand) run(cmd *cobra.Command, _ []string) (err error) {
 		return err
 	}
 	r.version = specs[0].EtcdVersion // an image or a program that was named must hold it
-	goals, err := r.goals(cmd.Flags())
+	goals, err := r.allGoals(cmd.Flags())
 	if err != nil {
 		return err
 	}
-	keep, err := keepOf(r.keep)
+	keep, err := r.keeps(cmd.Flags(), specs)
 	if err != nil {
 		return err
 	}
@@ -117,6 +119,26 @@ func (r *runCommand) specs(flags *pflag.FlagSet) ([]drill.Spec, error) {
 	}
 	spec, err := r.ownFlags.spec(base, r.hostFlags)
 	return []drill.Spec{spec}, err
+}
+
+// allGoals adds what is demanded of a backup alone.
+func (r *runCommand) allGoals(flags *pflag.FlagSet) (drill.Goals, error) {
+	goals, err := r.goals(flags)
+	if flags.Changed("canary-max-age") {
+		goals.CanaryAge = &r.canaryAge
+	}
+	if failure := goals.Check(); err == nil && failure != nil {
+		err = usage(failure)
+	}
+	return goals, err
+}
+
+// keeps is the --keep flag. What a backup of the user's own holds stays nowhere unless somebody asks for it.
+func (r *runCommand) keeps(flags *pflag.FlagSet, specs []drill.Spec) (drill.Keep, error) {
+	if specs[0].Own != nil && !flags.Changed("keep") {
+		return drill.KeepNone, nil
+	}
+	return keepOf(r.keep)
 }
 
 // requireEmpty refuses a folder for the evidence that holds something, before anything is made in it.

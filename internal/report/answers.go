@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/etcd-drill/etcd-drill/internal/verify"
 )
@@ -73,6 +74,9 @@ func (r Report) takes() answer {
 		return a
 	}
 	a.Short, a.Text = seconds(r.RTO.Total), "From the first signal to the first acknowledged write, without human time."
+	if r.Backup != nil {
+		a.Text = "From the moment at which the backup was taken up to the first acknowledged write, without human time."
+	}
 	if agree, ok := r.RTO.part(PartAgree); ok {
 		a.Text += " All members agreed after " + seconds(agree.After+agree.Duration) + "."
 	}
@@ -83,10 +87,17 @@ func (r Report) takes() answer {
 }
 
 func (r Report) loses() answer {
-	a := answer{Question: "How much is lost?", Class: r.classOf(TargetRPO, TargetMaxLost)}
-	a.Targets = r.targetRows(TargetRPO, TargetMaxLost)
+	a := answer{Question: "How much is lost?", Class: r.classOf(TargetRPO, TargetMaxLost, TargetCanary)}
+	a.Targets = r.targetRows(TargetRPO, TargetMaxLost, TargetCanary)
 	loss := r.Verdict.Loss
 	switch {
+	case r.Backup != nil && r.fresh() != "":
+		age, _ := r.age()
+		a.Short, a.Text = fine(time.Duration(age)), "The backup holds what was written "+r.fresh()+"."
+		if a.Class == "" {
+			a.Class = unsure // whether it is too much nobody has said
+		}
+		return a
 	case r.lossUnknown() != "":
 		reason := r.lossUnknown()
 		a.Short, a.Text = "Not known", strings.ToUpper(reason[:1])+reason[1:]+"."

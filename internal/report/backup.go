@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
 )
 
@@ -18,6 +19,8 @@ type Backup struct {
 	// Packing names what it was packed in, the outermost first; Inside is its name in an archive.
 	Packing []string `json:"packing,omitempty"`
 	Inside  string   `json:"inside,omitempty"`
+	// Taken tells from whom it was saved, where that was a living cluster; nil otherwise.
+	Taken *Taken `json:"taken,omitempty"`
 	// Modified is when what was given was changed last; zero where that is not known.
 	Modified time.Time `json:"modified,omitzero"`
 	// SizeBytes and SHA256, in hexadecimal, are those of the database, without its packing.
@@ -40,6 +43,24 @@ type Backup struct {
 	NotCarried []string `json:"notCarried,omitempty"`
 	// Warnings are about what is odd in the file and no reason to refuse it.
 	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Taken tells from which member of a living cluster a snapshot was saved.
+type Taken struct {
+	Endpoint string             `json:"endpoint"`
+	Member   string             `json:"member,omitempty"` // its name
+	MemberID identity.MemberID  `json:"memberID"`
+	Cluster  identity.ClusterID `json:"cluster"`
+	Version  string             `json:"version,omitempty"` // of etcd, as it says
+	Why      string             `json:"why"`               // it was this member and no other
+}
+
+func (t Taken) text() string {
+	name := t.Endpoint
+	if t.Member != "" {
+		name = t.Member + " (" + t.Endpoint + ")"
+	}
+	return "from " + name + ", " + t.Why
 }
 
 // Kubernetes counts the objects of an API server by resource.
@@ -95,7 +116,11 @@ func (r Report) backupLines() []string {
 	if b.StorageVersion != "" {
 		note += ", storage " + b.StorageVersion
 	}
-	return append([]string{row("backup", fmt.Sprintf("%s, %s, %s", form, size(b.SizeBytes), hash), note)}, b.objectLines()...)
+	var taken []string
+	if b.Taken != nil {
+		taken = []string{row("taken", b.Taken.text(), "")}
+	}
+	return append(append(taken, row("backup", fmt.Sprintf("%s, %s, %s", form, size(b.SizeBytes), hash), note)), b.objectLines()...)
 }
 
 // size shows a size as coarsely as a person reads it.
@@ -109,6 +134,29 @@ func size(n int64) string {
 		return fmt.Sprintf("%d MiB", n>>20)
 	}
 	return fmt.Sprintf("%d GiB", n>>30)
+}
+
+// age is how old the backup is by what somebody wrote into it, in nanoseconds, or the reason why that is not known.
+func (r Report) age() (value int64, reason string) {
+	switch f := r.Verdict.Freshness; {
+	case f == nil && r.Plan == nil:
+		return 0, "nothing was restored"
+	case f == nil:
+		return 0, "nobody said under which key the backup holds its time; name one with --canary"
+	case f.Fault != "":
+		return 0, f.Fault
+	default:
+		return int64(max(f.Age, 0)), ""
+	}
+}
+
+// fresh says up to when the backup holds what was written; empty if that is not known.
+func (r Report) fresh() string {
+	age, reason := r.age()
+	if reason != "" {
+		return ""
+	}
+	return fmt.Sprintf("up to %s, %s before the drill (RPO)", r.Verdict.Freshness.At.Format(time.RFC3339), fine(time.Duration(age)))
 }
 
 // backupSideLines say what is not proved by the drill of a backup.

@@ -14,6 +14,8 @@ type Goals struct {
 	RTO     *time.Duration // greater than 0
 	RPO     *time.Duration // at least 0; 0 demands that nothing is lost
 	MaxLost *int64         // acknowledged writes, at least 0
+	// CanaryAge is how old the time may be that a backup holds under a key; greater than 0.
+	CanaryAge *time.Duration
 }
 
 // The names of targets, as the command line spells them.
@@ -21,6 +23,7 @@ const (
 	TargetRTO     = "rto"
 	TargetRPO     = "rpo"
 	TargetMaxLost = "max-lost"
+	TargetCanary  = "canary-max-age"
 )
 
 // The units of targets.
@@ -31,7 +34,7 @@ const (
 
 // Target is one goal, held against what the drill measured.
 type Target struct {
-	Name   string `json:"name"` // "rto", "rpo" or "max-lost"
+	Name   string `json:"name"` // "rto", "rpo", "max-lost" or "canary-max-age"
 	Unit   string `json:"unit"` // of Wanted and Measured: "nanoseconds" or "writes"
 	Wanted int64  `json:"wanted"`
 	// Measured is nil if the drill did not measure it; Unmeasured then says why.
@@ -50,6 +53,9 @@ func (g Goals) Check() error {
 	case g.MaxLost != nil && *g.MaxLost < 0:
 		return fmt.Errorf("--max-lost %d: give 0 if nothing may be lost, or a number greater than 0", *g.MaxLost)
 	}
+	if g.CanaryAge != nil && *g.CanaryAge <= 0 {
+		return fmt.Errorf("--canary-max-age %s: every backup is older than that; give a time greater than 0", *g.CanaryAge)
+	}
 	return nil
 }
 
@@ -64,6 +70,9 @@ func (r Report) Hold(g Goals) Report {
 	}
 	if g.MaxLost != nil {
 		r.Targets = append(r.Targets, r.hold(Target{Name: TargetMaxLost, Unit: unitWrites, Wanted: *g.MaxLost}))
+	}
+	if g.CanaryAge != nil {
+		r.Targets = append(r.Targets, r.hold(Target{Name: TargetCanary, Unit: unitNanoseconds, Wanted: int64(*g.CanaryAge)}))
 	}
 	return r
 }
@@ -101,7 +110,12 @@ func (r Report) measure(name string) (value int64, reason string) {
 		}
 		return int64(r.RTO.Total), ""
 	case TargetRPO:
+		if r.Backup != nil {
+			return r.age()
+		}
 		return int64(r.Verdict.Loss.Window), r.lossUnknown()
+	case TargetCanary:
+		return r.age()
 	case TargetMaxLost:
 		return r.Verdict.Loss.Writes, r.lossUnknown()
 	}

@@ -65,6 +65,8 @@ func (r Report) lossText() string {
 	switch {
 	case r.Backup != nil && r.Plan == nil:
 		return "nothing was restored"
+	case r.Backup != nil && r.fresh() != "":
+		return r.fresh()
 	case r.Backup != nil && r.Verdict.Outcome != "":
 		return "what was written after the backup is not known"
 	case r.lossUnknown() != "":

@@ -43,6 +43,8 @@ type Evidence struct {
 	// Manifest and Freshness are of a drill BySource, and nil where nobody asked for them.
 	Manifest  *Manifest
 	Freshness *Freshness
+	// Living is what the members of the cluster that the source was saved from said of it; nil where there was none.
+	Living []Said
 }
 
 // Outage is the disaster as it was observed, not as it was intended.
@@ -66,6 +68,8 @@ type Source struct {
 	RestorePoint int64  `json:"restorePoint"` // R, see docs
 	Compacted    int64  `json:"compacted"`    // the compaction point: records at or below it may be gone; 0 or less for none
 	HashKV       uint32 `json:"hashKV"`       // at R, or at BumpedTo, computed offline
+	// HashFrom is the compaction revision above which HashKV was computed; 0 or less for none.
+	HashFrom int64 `json:"hashFrom,omitempty"`
 	// BumpedTo is the revision with which the members begin instead of R, with everything below it compacted; 0 if the recovery
 	// did not bump it. Members can then show no history, and keyspace and HashKV at BumpedTo only: the keyspace must still be the
 	// source's at R, because a bump changes no key.

@@ -37,6 +37,7 @@ func Judge(ev Evidence, out Output) (Verdict, error) {
 	}
 	j.checkIdentity()
 	j.checkManifest()
+	j.agreeing = j.checkLiving()
 	j.checkFreshness()
 	j.checkCanary()
 	for _, step := range j.dataSteps() {
@@ -89,6 +90,7 @@ type judge struct {
 	lostBy   int64 // when the first lost write returned, in nanoseconds since 1970; 0 if none
 	compared Compared
 	by       explained
+	agreeing int // members of a living cluster whose hash is that of the source
 	sides    sideCount
 }
 

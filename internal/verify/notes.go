@@ -8,7 +8,8 @@ const (
 	claimPrefix    = "prefix"
 	claimSource    = "source" // of a drill without a ledger; what is found against it is noted under the prefix
 	claimManifest  = "manifest"
-	claimFreshness = "freshness"
+	claimLiving    = "living"
+	claimFreshness = "age"
 	claimMembers   = "members"
 	claimBump      = "bump"
 	claimIdentity  = "identity"

@@ -125,7 +125,7 @@ const (
 
 // Claim is one line of the proof.
 type Claim struct {
-	// Name is "outage", "prefix", "source", "manifest", "freshness", "members", "bump", "identity", "fence", "state", "watch" or "canary".
+	// Name is "outage", "prefix", "source", "manifest", "living", "age", "members", "bump", "identity", "fence", "state", "watch" or "canary".
 	Name  string `json:"name"`
 	State string `json:"state"` // Proved, Sampled, Assumed, LeftOut or Disproved
 	Text  string `json:"text"`

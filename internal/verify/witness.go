@@ -38,6 +38,14 @@ type Freshness struct {
 	Fault string `json:"fault,omitempty"`
 }
 
+// Said is the HashKV that one member of a living cluster gave for the restore point of a snapshot of that cluster.
+type Said struct {
+	Member string `json:"member"`
+	HashKV uint32 `json:"hashKV"`
+	From   int64  `json:"from"`            // the compaction revision above which it was computed; 0 or less for none
+	Fault  string `json:"fault,omitempty"` // why there is none
+}
+
 func (j *judge) bySource() bool { return j.ev.Witness == BySource }
 
 // checkSource demands that the source does not contradict itself: every revision above the compaction point is there, and the
@@ -81,6 +89,47 @@ func (j *judge) checkManifest() {
 	}
 }
 
+// checkLiving demands that the members of the living cluster hold what the snapshot of one of them holds. Hashes above different
+// compaction points cannot be compared.
+func (j *judge) checkLiving() (agreeing int) {
+	if j.ref == nil || j.ref.bumped() {
+		return 0
+	}
+	for _, s := range j.ev.Living {
+		switch {
+		case s.Fault != "" || max(s.From, 0) != max(j.ev.Source.HashFrom, 0):
+		case s.HashKV != j.ref.hashKV:
+			j.notes.damaged(claimLiving, Finding{Kind: Diverged, Member: s.Member, Revision: j.ref.revision},
+				"member %s of the living cluster gives HashKV %d for revision %d, the snapshot has %d: the members of that cluster do not hold the same",
+				s.Member, s.HashKV, j.ref.revision, j.ref.hashKV)
+		default:
+			agreeing++
+		}
+	}
+	return agreeing
+}
+
+func (j *judge) livingClaim() Claim {
+	text := fmt.Sprintf("%d/%d members of the living cluster give the HashKV of the snapshot", j.agreeing, len(j.ev.Living))
+	for _, s := range j.ev.Living {
+		switch {
+		case s.Fault != "":
+			text += fmt.Sprintf("; %s gives none: %s", s.Member, s.Fault)
+		case max(s.From, 0) != max(j.ev.Source.HashFrom, 0):
+			text += fmt.Sprintf("; that of %s is above another compaction point, %d, and cannot be compared", s.Member, s.From)
+		}
+	}
+	c := j.notes.claim(claimLiving, text)
+	switch {
+	case c.State != Proved || j.agreeing > 0:
+	case j.ref != nil && j.ref.bumped():
+		c.State, c.Text = LeftOut, "the hash of the source is of a bumped revision, which no member of the living cluster has"
+	default:
+		c.State = LeftOut
+	}
+	return c
+}
+
 // checkFreshness makes a drill that was asked how old its backup is, and could not tell, inconclusive.
 func (j *judge) checkFreshness() {
 	f := j.ev.Freshness
@@ -117,6 +166,9 @@ func (j *judge) sourceClaims() []Claim {
 	if j.ev.Manifest != nil {
 		claims = append(claims, j.notes.claim(claimManifest,
 			fmt.Sprintf("the backup is the one of which manifest %s was made at %s", j.ev.Manifest.Path, j.ev.Manifest.Made.Format(time.RFC3339))))
+	}
+	if j.ev.Living != nil {
+		claims = append(claims, j.livingClaim())
 	}
 	if f := j.ev.Freshness; f != nil {
 		claims = append(claims, j.notes.claim(claimFreshness,

@@ -101,6 +101,10 @@ func TestRulesForABackup(t *testing.T) {
 		{"it is another backup", func(w *world) {
 			w.ev.Manifest = &Manifest{Path: "a.json", Differences: []string{"revision 5 instead of 7"}}
 		}, want{Damaged, OtherBackup, "", "", 0}},
+		{"the living cluster holds something else", func(w *world) {
+			w.ev.Source.HashFrom = 0
+			w.ev.Living = []Said{{Member: "k1", HashKV: 77, From: -1}, {Member: "k2", HashKV: 78}}
+		}, want{Damaged, Diverged, "k2", "", 0}},
 		{"its age cannot be told", func(w *world) { w.ev.Freshness = &Freshness{Key: "/beat", Fault: "there is no such key"} },
 			want{Inconclusive, NoEvidence, "", "/beat", 0}},
 		{"it is from the future", func(w *world) { w.ev.Freshness = &Freshness{Key: "/beat", Age: -time.Hour} },
@@ -149,5 +153,33 @@ func TestABackupCanBeBumped(t *testing.T) {
 	v := judged(t, alone(bumped(50)))
 	if c := claimNamed(t, v, claimBump); v.Outcome != Intact || c.State != Proved || !strings.Contains(c.Text, "is not known") {
 		t.Errorf("%s, %+v: %+v", v.Outcome, c, v.Findings)
+	}
+}
+
+func TestHashesOfALivingClusterAreComparedWhereTheyCanBe(t *testing.T) {
+	for name, c := range map[string]struct {
+		living []Said
+		bumped bool
+		state  string
+		text   string
+	}{
+		"all agree":              {[]Said{{Member: "k1", HashKV: 77, From: 3}, {Member: "k2", HashKV: 77, From: 3}}, false, Proved, "2/2 members"},
+		"one says nothing":       {[]Said{{Member: "k1", HashKV: 77, From: 3}, {Member: "k2", Fault: "mute"}}, false, Proved, "k2 gives none: mute"},
+		"all compacted since":    {[]Said{{Member: "k1", HashKV: 5, From: 4}}, false, LeftOut, "above another compaction point, 4"},
+		"nobody says anything":   {[]Said{}, false, LeftOut, "0/0 members"},
+		"the revision is bumped": {[]Said{{Member: "k1", HashKV: 77, From: 3}}, true, LeftOut, "of a bumped revision"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(seeded(3), ordinary)
+			if c.bumped {
+				w = bumped(50)
+			}
+			alone(w)
+			w.ev.Source.HashFrom, w.ev.Living = 3, c.living
+			v := judged(t, w)
+			if got := claimNamed(t, v, claimLiving); v.Outcome != Intact || got.State != c.state || !strings.Contains(got.Text, c.text) {
+				t.Errorf("%s, %+v: %+v", v.Outcome, got, v.Findings)
+			}
+		})
 	}
 }

@@ -1,0 +1,159 @@
+package recovery
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/etcd-drill/etcd-drill/recovery/spoil"
+)
+
+func manifestOf(t *testing.T, path string) Manifest {
+	t.Helper()
+	worker := testWorker(t, "serve")
+	received, err := Receive(testContext(t), worker, Intake{Path: path, Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := MakeManifest(testContext(t), worker, received)
+	if err != nil {
+		t.Fatal(err)
+	}
+	assertEmpty(t, worker.Scratch)
+	return m
+}
+
+func storedManifest(t *testing.T, m Manifest) string {
+	t.Helper()
+	text, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "manifest.json")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestAManifestKnowsItsBackupAgain(t *testing.T) {
+	ctx := testContext(t)
+	b := makeBackups(t, ctx, 120)
+	m, err := ReadManifest(storedManifest(t, manifestOf(t, b.snapshot)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.RestorePoint != b.live.revision || m.HashKV != b.live.hash.Hash || m.Keys != int64(len(b.live.keyspace)) || m.Leases != 1 {
+		t.Errorf("got %+v", m)
+	}
+	again := manifestOf(t, b.snapshot)
+	source, contents := sourceAndContents(t, b.snapshot, SavedSnapshot)
+	if got := m.Differences(source, &contents); len(got) > 0 || again.KeyNames != m.KeyNames {
+		t.Errorf("differs from itself: %q", got)
+	}
+	source, contents = sourceAndContents(t, b.db, DBCopy)
+	got := m.Differences(source, &contents)
+	for _, what := range []string{"SHA-256", "kind", "size"} {
+		if !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, what+" ") }) {
+			t.Errorf("%s is not in %q", what, got)
+		}
+	}
+	if slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, "HashKV") || strings.HasPrefix(s, "names of keys") }) {
+		t.Errorf("the same content in another file: %q", got)
+	}
+	text, err := json.Marshal(m)
+	if err != nil || strings.Contains(string(text), "key/") || strings.Contains(string(text), "binary") {
+		t.Errorf("%v, or it tells of keys: %s", err, text)
+	}
+}
+
+func sourceAndContents(t *testing.T, path string, kind Kind) (Source, Contents) {
+	t.Helper()
+	ctx, worker, dir := testContext(t), testWorker(t, "serve"), t.TempDir()
+	source, err := Check(ctx, worker, kind, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	contents, err := Extract(ctx, worker, source, Extraction{
+		DigestKey: testDigestKey, History: filepath.Join(dir, "h"), Keyspace: filepath.Join(dir, "k"),
+		Leases: filepath.Join(dir, "l"), State: filepath.Join(dir, "s"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return source, contents
+}
+
+func TestAFlippedValueInADBCopyIsCaughtByTheManifest(t *testing.T) {
+	b := makeBackups(t, testContext(t), 120)
+	m := manifestOf(t, b.db)
+	source, contents := sourceAndContents(t, spoiled(t, b.db, spoil.Of(spoil.ValueByte)), DBCopy) // nothing else notices it
+	if got := m.Differences(source, nil); len(got) != 1 || !strings.HasPrefix(got[0], "SHA-256") {
+		t.Errorf("got %q", got)
+	}
+	if got := m.Differences(source, &contents); !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, "HashKV") }) {
+		t.Errorf("the hash of its content is the same: %q", got)
+	}
+}
+
+func TestEveryFieldOfAManifestIsCompared(t *testing.T) {
+	source, contents := sourceAndContents(t, kubernetes, SavedSnapshot)
+	good := ManifestOf(source, contents)
+	if got := good.Differences(source, &contents); len(got) > 0 {
+		t.Fatal(got)
+	}
+	for what, change := range map[string]func(m *Manifest){
+		"SHA-256": func(m *Manifest) { m.SHA256 = "x" }, "kind": func(m *Manifest) { m.Kind = DBCopy },
+		"size": func(m *Manifest) { m.SizeBytes++ }, "restore point": func(m *Manifest) { m.RestorePoint++ },
+		"compaction point": func(m *Manifest) { m.Compacted++ }, "keys": func(m *Manifest) { m.Keys++ },
+		"records": func(m *Manifest) { m.Records++ }, "storage version": func(m *Manifest) { m.StorageVersion = "3.5" },
+		"leases": func(m *Manifest) { m.Leases++ }, "names of keys": func(m *Manifest) { m.KeyNames = "x" },
+		"objects of Kubernetes": func(m *Manifest) { m.Kubernetes = nil }, "HashKV": func(m *Manifest) { m.HashKV++ },
+	} {
+		m := good
+		change(&m)
+		if got := m.Differences(source, &contents); len(got) != 1 || !strings.HasPrefix(got[0], what) {
+			t.Errorf("%s: %q", what, got)
+		}
+	}
+}
+
+func TestWhatIsNoManifestIsNotRead(t *testing.T) {
+	for name, text := range map[string]string{
+		"empty": "", "text": "backup.db", "another document": `{"schemaVersion": 1}`, "newer": `{"schemaVersion": 2, "sha256": "a", "restorePoint": 5}`,
+		"other types": `{"schemaVersion": "one"}`,
+	} {
+		path := filepath.Join(t.TempDir(), "m")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadManifest(path); !errors.Is(err, ErrNoManifest) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := ReadManifest(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
+func TestBeatsAreTimesAndNothingElse(t *testing.T) {
+	want := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for value, ok := range map[string]bool{
+		"2026-03-01T12:00:00Z": true, "2026-03-01T13:00:00+01:00\n": true, " 1772366400 ": true, "2026-03-01T12:00:00.000Z": true,
+		"1772366400000": false, "12": false, "": false, "yesterday": false, "-5": false, "2026-03-01": false, "1772366400.5": false,
+		strings.Repeat("1", 100): false,
+	} {
+		beat := beatOf([]byte(value))
+		if (beat.Fault == "") != ok || ok && !beat.At.Equal(want) {
+			t.Errorf("%q: %+v", value, beat)
+		}
+		if len(value) > 3 && strings.Contains(beat.Fault, strings.TrimSpace(value)) {
+			t.Errorf("%q is told: %s", value, beat.Fault)
+		}
+	}
+}
