@@ -49,6 +49,14 @@ $(DRILL): $(TALLY)
 $(TALLY): $(wildcard .ci/tally/*.go)
 	@echo "build tally"; $(GO) build -o $@ ./.ci/tally
 
+IMAGE ?= etcd-drill:devel
+
+.PHONY: image
+image: ## the program in an image of its own, from scratch
+	@rm -rf $(BUILD)/image; mkdir -p $(BUILD)/image/work/tmp
+	@CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags "-s -w" -o $(BUILD)/image/etcd-drill ./cmd/etcd-drill
+	@docker build --quiet --tag $(IMAGE) .
+
 .PHONY: drill
 drill: build ## the main job: two drills of 3 members, from a saved snapshot and from a db copy
 	@$(DRILL) run
@@ -166,6 +174,7 @@ test-e2e: $(TALLY) ## sabotage, the command line, leaks
 lint: ## golangci-lint and actionlint
 	$(GO) run $(GOLANGCI_LINT) run ./...
 	$(GO) run $(ACTIONLINT)
+	$(GO) run $(ACTIONLINT) docs/examples/*.yml
 
 .PHONY: clean
 clean: ## remove what was built; `etcd-drill clean` removes what dead drills left
