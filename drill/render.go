@@ -139,7 +139,7 @@ func readEvents(path string) ([]Event, error) {
 	for lines := json.NewDecoder(file); ; {
 		var e Event
 		if err := lines.Decode(&e); err != nil {
-			return events, nil //nolint:nilerr // the end, or a line that was cut
+			return events, nil // the end, or a line that was cut
 		}
 		events = append(events, e)
 	}

@@ -19,7 +19,8 @@ var _ = Describe("a job of GitHub", Label("cli", "etcd"), func() {
 		p.ends(ctx, 1, time.Minute)
 		document(p.Out.Contents())
 
-		Expect(string(p.Err.Contents())).To(MatchRegexp(`(?m)^::error title=etcd-drill%3A intact%2C target missed::3 members, all killed.*MISSED`))
+		told := string(p.Err.Contents())
+		Expect(told).To(MatchRegexp(`(?m)^::error title=etcd-drill%3A intact%2C target missed::3 members, all killed.*MISSED`))
 		Expect(string(must(os.ReadFile(summary)))).To(And(HavePrefix("# before\n## etcd-drill: failed\n"), ContainSubstring("❌ **INTACT**")))
 		Expect(string(must(os.ReadFile(outputs)))).To(MatchRegexp(`^verdict=intact\nresult=failed\nrto=[0-9.ms]+\nrpo=[0-9.ms]+\nlost=\d+\n$`))
 		Expect(string(must(os.ReadFile(filepath.Join(p.out, "junit.xml"))))).To(And(

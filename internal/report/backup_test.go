@@ -101,8 +101,13 @@ func TestManyResourcesAreCutInText(t *testing.T) {
 
 func TestThePageOfABackupSaysWhatItHolds(t *testing.T) {
 	r := ownSample()
-	r.Phases = []Phase{{Name: PhaseRecover, StartedAt: begin(), Duration: 100 * time.Second}, {Name: PhaseProof, StartedAt: second(100), Duration: 60 * time.Second}}
-	r.RTO = NewRTO(begin(), []Step{{Name: PartRestore, From: begin(), To: second(80)}, {Name: PartFirstWrite, From: second(80), To: second(100)}})
+	r.Phases = []Phase{
+		{Name: PhaseRecover, StartedAt: begin(), Duration: 100 * time.Second},
+		{Name: PhaseProof, StartedAt: second(100), Duration: 60 * time.Second},
+	}
+	r.RTO = NewRTO(begin(), []Step{
+		{Name: PartRestore, From: begin(), To: second(80)}, {Name: PartFirstWrite, From: second(80), To: second(100)},
+	})
 	r.Identity.NewMembers = map[string]identity.MemberID{"m2": 2, "m1": 1}
 	r.Backup.Kubernetes.Resources[1].Encrypted, r.Backup.Kubernetes.Resources[1].Providers = 3, []string{"aescbc", "kms"}
 	var out strings.Builder
@@ -110,7 +115,8 @@ func TestThePageOfABackupSaysWhatItHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"<dd>saved snapshot</dd>", "<dd>revision 7</dd>", "<tr><td>secrets</td><td>4</td><td>3, aescbc, kms</td></tr>", "<li>writes after the backup</li>",
+		"<dd>saved snapshot</dd>", "<dd>revision 7</dd>", "<tr><td>secrets</td><td>4</td><td>3, aescbc, kms</td></tr>",
+		"<li>writes after the backup</li>",
 		"<b>Advice:</b> bump the revision", "<b>Warning:</b> an odd page", "What was written after the backup is not known",
 		`<span class="name">m1</span>`, `<svg x="50.000%" width="50.000%" height="24"><rect class="new"`,
 		`<svg x="0.000%" width="62.500%" height="24"><rect class="rto"`, "Times count from the start",

@@ -62,9 +62,11 @@ func TestTheLongestSilenceIsThatOfTheLoad(t *testing.T) {
 	}{
 		"none answered":    {nil, 10, 60},
 		"before the first": {[]ledger.Entry{call(40, 41, ledger.Acknowledged, 2)}, 10, 41},
-		"between":          {[]ledger.Entry{call(10, 11, ledger.Acknowledged, 2), call(12, 40, ledger.Unknown, 0), call(41, 50, ledger.Acknowledged, 3)}, 11, 50},
-		"after the last":   {[]ledger.Entry{call(10, 20, ledger.Acknowledged, 2)}, 20, 60},
-		"out of order":     {[]ledger.Entry{call(10, 50, ledger.Acknowledged, 3), call(10, 11, ledger.Acknowledged, 2)}, 10, 50},
+		"between": {[]ledger.Entry{
+			call(10, 11, ledger.Acknowledged, 2), call(12, 40, ledger.Unknown, 0), call(41, 50, ledger.Acknowledged, 3),
+		}, 11, 50},
+		"after the last": {[]ledger.Entry{call(10, 20, ledger.Acknowledged, 2)}, 20, 60},
+		"out of order":   {[]ledger.Entry{call(10, 50, ledger.Acknowledged, 3), call(10, 11, ledger.Acknowledged, 2)}, 10, 50},
 	} {
 		if got := courseOf(Report{}, load, c.entries...).longest; got != (span{second(c.from), second(c.to)}) {
 			t.Errorf("%s: %s to %s", name, got.From, got.To)
@@ -138,9 +140,12 @@ func shownTime(t *testing.T, text string) time.Duration {
 func drillOf() (Report, Turns) {
 	ids := map[string]identity.MemberID{"m1": 1, "m2": 2, "m3": 3}
 	return Report{
-		Spec:     Spec{Members: 3},
-		Outage:   &verify.Outage{Fault: "kill", Victims: []string{"m1", "m3"}, Survivors: []string{"m2"}, SignalAt: second(50)},
-		Phases:   []Phase{{Name: PhaseStart, StartedAt: begin(), Duration: 10 * time.Second}, {Name: PhaseProof, StartedAt: second(100), Duration: 60 * time.Second}},
+		Spec:   Spec{Members: 3},
+		Outage: &verify.Outage{Fault: "kill", Victims: []string{"m1", "m3"}, Survivors: []string{"m2"}, SignalAt: second(50)},
+		Phases: []Phase{
+			{Name: PhaseStart, StartedAt: begin(), Duration: 10 * time.Second},
+			{Name: PhaseProof, StartedAt: second(100), Duration: 60 * time.Second},
+		},
 		Identity: Identity{OldCluster: 1, NewCluster: 2, OldMembers: ids, NewMembers: map[string]identity.MemberID{"m1": 4, "m2": 5, "m10": 6}},
 	}, Turns{AllDown: second(60), Started: second(80)}
 }
@@ -163,10 +168,12 @@ func TestLanesSayWhatEachMemberDid(t *testing.T) {
 			"m3: starting 0-10, old 10-50, hit 50-160", "m10: new 80-160",
 		}},
 		"quorum kept": {kept, keptTurns, []string{
-			"m1: starting 0-10, old 10-50, hit 50-80, new 80-160", "m2: starting 0-10, old 10-160", "m3: starting 0-10, old 10-50, hit 50-80, new 80-160",
+			"m1: starting 0-10, old 10-50, hit 50-80, new 80-160", "m2: starting 0-10, old 10-160",
+			"m3: starting 0-10, old 10-50, hit 50-80, new 80-160",
 		}},
 		"healed": {healed, healedTurns, []string{
-			"m1: starting 0-10, old 10-50, hit 50-70, new 70-160", "m2: starting 0-10, old 10-160", "m3: starting 0-10, old 10-50, hit 50-70, new 70-160",
+			"m1: starting 0-10, old 10-50, hit 50-70, new 70-160", "m2: starting 0-10, old 10-160",
+			"m3: starting 0-10, old 10-50, hit 50-70, new 70-160",
 		}},
 		"never came back": {ended, endedTurns, []string{
 			"m1: starting 0-10, old 10-50, hit 50-160", "m2: starting 0-10, old 10-60, stopped 60-160", "m3: starting 0-10, old 10-50, hit 50-160",
@@ -198,8 +205,8 @@ func laneText(l lane) string {
 
 func TestTicksAreRoundAndFew(t *testing.T) {
 	for length, want := range map[time.Duration]string{
-		14 * time.Second: "−4s −2s 0 +2s", 40 * time.Millisecond: "−10ms 0 +10ms", 7 * time.Minute: "−2m0s −1m0s 0 +1m0s", 90 * time.Second: "−20s 0 +20s",
-		26 * time.Hour: "−5h0m0s 0 +5h0m0s",
+		14 * time.Second: "−4s −2s 0 +2s", 40 * time.Millisecond: "−10ms 0 +10ms", 90 * time.Second: "−20s 0 +20s",
+		7 * time.Minute: "−2m0s −1m0s 0 +1m0s", 26 * time.Hour: "−5h0m0s 0 +5h0m0s",
 	} {
 		line := timeline{span: span{begin(), begin().Add(length)}, signal: begin().Add(length / 3)}
 		ticks := line.ticks()

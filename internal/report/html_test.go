@@ -64,7 +64,9 @@ func entries(n int, key ledger.Key) ledger.Stream[ledger.Entry] {
 		}
 		for i, outcome := range []ledger.Outcome{ledger.Unknown, ledger.Refused, ledger.Unknown} {
 			at := signalAt().Add(time.Duration(i) * 200 * time.Millisecond)
-			e := ledger.Entry{Worker: i, Seq: 9999, Op: ledger.OpPut, Call: at.Add(-time.Millisecond), Return: at.Add(100 * time.Millisecond), Outcome: outcome}
+			e := ledger.Entry{
+				Worker: i, Seq: 9999, Op: ledger.OpPut, Call: at.Add(-time.Millisecond), Return: at.Add(100 * time.Millisecond), Outcome: outcome,
+			}
 			if !yield(e, nil) {
 				return
 			}
@@ -212,8 +214,8 @@ func TestThePageOfEveryDrillRenders(t *testing.T) {
 // unended is a ledger that ends with an error.
 func unended(n int, err error) ledger.Stream[ledger.Entry] {
 	return func(yield func(ledger.Entry, error) bool) {
-		for e := range entries(n, "/k") {
-			if !yield(e, nil) {
+		for e, none := range entries(n, "/k") {
+			if !yield(e, none) {
 				return
 			}
 		}

@@ -13,7 +13,8 @@ func (r Report) phaseLines() []string {
 	lines := r.backupLines()
 	for _, line := range []string{
 		r.startLine(), r.loadLine(), r.disasterLine(), r.recoverLine(), r.rtoLine(),
-		r.proofLine(), r.claimLine("manifest"), r.claimLine("living"), r.claimLine("age"), r.bumpLine(), r.stateLine(), r.watchLine(), r.fenceLine(),
+		r.proofLine(), r.claimLine("manifest"), r.claimLine("living"), r.claimLine("age"), r.bumpLine(), r.stateLine(), r.watchLine(),
+		r.fenceLine(),
 	} {
 		if line != "" {
 			lines = append(lines, line)

@@ -18,7 +18,8 @@ func pipelineRun() report.Summary {
 	missed := lossyDrill().Hold(goals(time.Minute, 0, 94))
 	unmeasured := loneDrill().Hold(report.Goals{RTO: ptr(time.Minute)})
 	unmeasured.Verdict.Compared.Members = 1
-	return report.NewSummary([]report.Report{intactDrill(), missed, damagedDrill(), failedDrill(), unmeasured}, 0, report.Left{Names: []string{}})
+	drills := []report.Report{intactDrill(), missed, damagedDrill(), failedDrill(), unmeasured}
+	return report.NewSummary(drills, 0, report.Left{Names: []string{}})
 }
 
 func TestAPipelineIsTold(t *testing.T) {

@@ -44,7 +44,8 @@ func newAxis(caption string, from, restore, highest int64) axis {
 		Width: max(at(restore), smallest), Class: "kept", Label: "in the source",
 		Title: fmt.Sprintf("revisions %d to %d are in the source", from, restore),
 	})
-	a.Ticks = append(a.Ticks, tick{X: 0, Text: strconv.FormatInt(from, 10)}, tick{X: at(restore), Anchor: "middle", Text: fmt.Sprintf("R = %d", restore)})
+	a.Ticks = append(a.Ticks, tick{X: 0, Text: strconv.FormatInt(from, 10)},
+		tick{X: at(restore), Anchor: "middle", Text: fmt.Sprintf("R = %d", restore)})
 	if highest > restore {
 		x := min(at(restore), 100-smallest)
 		a.Parts = append(a.Parts, stretch{
