@@ -81,6 +81,16 @@ bench-runtimes: build ## time a drill on plain processes beside the same one in 
 bench-child: ## time a restore in a worker process beside the same one in-process, in turn
 	@$(GO) test ./recovery -run '^$$' -bench RestoreInAChild -benchtime 20x -count 3
 
+# Where restores are timed, and on how much. /dev/shm is tmpfs; a folder on a disk tells something about the disk.
+BENCH_DIR ?= /dev/shm
+BENCH_MIB ?= 1500
+ROUNDS    ?= 7
+
+.PHONY: bench-restore
+bench-restore: ## time a restore of three members beside three etcdutl, parallel and in sequence, and three copies
+	@ETCD_DRILL_BENCH_DIR=$(BENCH_DIR) ETCD_DRILL_BENCH_MIB=$(BENCH_MIB) $(GO) test -run '^$$' -bench '^BenchmarkThreeMembers$$' \
+		-benchtime $(ROUNDS)x -timeout 60m ./recovery
+
 .PHONY: test
 test: fresh-reports vet unit conformance short-scenarios test-scenarios test-e2e ## everything that must pass
 	@$(TALLY) sum $(REPORTS)

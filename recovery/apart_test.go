@@ -76,21 +76,15 @@ func TestEtcdsVerificationDoesNotFindALogThatLiesApart(t *testing.T) {
 	b := makeBackups(t, ctx, 5)
 	t.Setenv("ETCD_VERIFY", "all")
 	layout, dir := testLayout(t, 1), filepath.Join(t.TempDir(), "data")
-	task := restoreTask{
-		Source: copyTask{Kind: SavedSnapshot, Path: b.snapshot, Copy: filepath.Join(t.TempDir(), "copy")},
-		Name:   "m1", PeerURL: layout.Seats[0].PeerURL, InitialCluster: layout.InitialCluster(), Token: "t",
-		DataDir: dir, WALDir: filepath.Join(dir, harness.WALName),
-	}
-	source, err := copySource(ctx, task.Source)
-	if err != nil {
-		t.Fatal(err)
-	}
+	member := memberTask{Name: "m1", PeerURL: layout.Seats[0].PeerURL, DataDir: dir, WALDir: filepath.Join(dir, harness.WALName)}
 	j := &job{lg: newLogger(t.Output()), stderr: t.Output()}
-	err = j.restoreByLibrary(source, task, &rebuilt{})
+	err := j.restoreByLibrary(&restoration{
+		task: restoreTask{InitialCluster: layout.InitialCluster(), Token: "t"}, member: member, source: b.snapshot,
+	})
 	if err == nil || !strings.Contains(err.Error(), filepath.Join("member", "wal")) {
 		t.Errorf("got %v", err)
 	}
-	if err := j.verifyApart(task); err != nil {
+	if _, err := j.finish(member); err != nil {
 		t.Errorf("what was made is refused: %v", err)
 	}
 }
@@ -105,12 +99,9 @@ func TestALogOfAnotherRestoreIsRefused(t *testing.T) {
 		data, log string
 		fits      bool
 	}{{one, one, true}, {three, three, true}, {one, three, false}, {three, one, false}} {
-		err := j.verifyApart(restoreTask{DataDir: c.data, WALDir: filepath.Join(c.log, harness.WALName)})
+		_, err := j.finish(memberTask{DataDir: c.data, WALDir: filepath.Join(c.log, harness.WALName)})
 		if (err == nil) != c.fits {
 			t.Errorf("data %s with log %s: %v", c.data, c.log, err)
-		}
-		if left, err := filepath.Glob(filepath.Join(filepath.Dir(c.data), "verify-*")); err != nil || len(left) > 0 {
-			t.Errorf("left behind: %v, %v", left, err)
 		}
 	}
 }

@@ -52,9 +52,9 @@ func BenchmarkRestoreInAChild(b *testing.B) {
 				b.Fatal(err)
 			}
 			err := restore(request{Restore: &restoreTask{
-				Source: copyTask{Kind: SavedSnapshot, Path: set.Path, Copy: filepath.Join(dir, "source"), SHA256: set.SHA256},
-				Name:   "m1", PeerURL: layout.Seats[0].PeerURL, InitialCluster: layout.InitialCluster(), Token: layout.Token,
-				DataDir: filepath.Join(dir, "data"),
+				Source:         copyTask{Kind: SavedSnapshot, Path: set.Path, Copy: filepath.Join(dir, "source"), SHA256: set.SHA256},
+				InitialCluster: layout.InitialCluster(), Token: layout.Token,
+				Members: []memberTask{{Name: "m1", PeerURL: layout.Seats[0].PeerURL, DataDir: filepath.Join(dir, "data")}},
 			}})
 			if err != nil {
 				b.Fatal(err)

@@ -32,11 +32,11 @@ func TestADiskThatFillsUp(t *testing.T) {
 		{"while the database is changed", source.SizeBytes*2 + 64<<10, false},
 		{"while the log is made", source.SizeBytes*2 + 32<<20, false},
 		{"while the log's next segment is made, which nobody needs", source.SizeBytes*2 + 96<<20, true},
-		{"never", source.needBytes() + 1<<20, true},
+		{"never", source.needBytes(1) + 1<<20, true},
 	} {
 		t.Run(disk.name, func(t *testing.T) {
 			scratch := mountSmall(t, fmt.Sprint(disk.bytes), 0)
-			run := &restoreRun{worker: testWorker(t, "serve"), plan: plan, scratch: scratch, parts: make([]restorePart, 1)}
+			run := &restoreRun{worker: testWorker(t, "serve"), plan: plan, scratch: scratch}
 			_, err := run.do(ctx)
 			t.Log(err)
 			if (err == nil) != disk.fits || err != nil && !errors.Is(err, ErrNoSpace) || ProvedBad(err) {

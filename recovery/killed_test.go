@@ -112,7 +112,7 @@ func restoreAsHarness(text string) error {
 		return err
 	}
 	worker := Worker{Path: os.Args[0], Env: []string{harnessEnv + "=", workerEnv + "=" + killedAt + "stop:" + task.Step}}
-	run := &restoreRun{worker: worker, plan: task.Plan, scratch: task.Scratch, parts: make([]restorePart, len(task.Plan.Members))}
+	run := &restoreRun{worker: worker, plan: task.Plan, scratch: task.Scratch}
 	_, err := run.do(context.Background())
 	return fmt.Errorf("it was not killed: %w", err)
 }

@@ -44,6 +44,8 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
+	case diesOfRestore:
+		_ = Serve(context.Background(), os.Stdin, os.Stdout, dying{})
 	case "killed":
 		fmt.Fprintln(os.Stderr, "about to be killed")
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)

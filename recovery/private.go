@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"syscall"
 )
 
 // privateCopy is a worker's own copy of a source.
@@ -27,11 +28,8 @@ func copySource(ctx context.Context, task copyTask) (*privateCopy, error) {
 	if err != nil {
 		return nil, err
 	}
-	if task.SHA256 != "" && c.sha256 != task.SHA256 {
-		return nil, &changedError{path: task.Path, want: task.SHA256, found: c.sha256}
-	}
-	if c.sizeBytes > 0 && c.hashFault != nil && !task.SkipHashCheck {
-		return nil, &SourceError{Path: task.Path, Fault: c.hashFault, Why: c.hashWhy}
+	if err := c.judgeDigest(task); err != nil {
+		return nil, err
 	}
 	if err := c.judgeExtent(task.Path); err != nil {
 		return nil, err
@@ -39,20 +37,25 @@ func copySource(ctx context.Context, task copyTask) (*privateCopy, error) {
 	return c, nil
 }
 
+// judgeDigest refuses a copy of another file than the one that was asked for, and one whose own hash is wrong.
+func (c *privateCopy) judgeDigest(task copyTask) error {
+	if task.SHA256 != "" && c.sha256 != task.SHA256 {
+		return &changedError{path: task.Path, want: task.SHA256, found: c.sha256}
+	}
+	if c.sizeBytes > 0 && c.hashFault != nil && !task.SkipHashCheck {
+		return &SourceError{Path: task.Path, Fault: c.hashFault, Why: c.hashWhy}
+	}
+	return nil
+}
+
 // takeCopy copies a source as it is and hashes what it copied. Of a task without a kind, the size decides what the source
 // is, as it does for etcd.
 func takeCopy(ctx context.Context, task copyTask) (*privateCopy, error) {
-	bad := func(fault error, why string, cause error) error {
-		return &SourceError{Path: task.Path, Fault: fault, Why: why, Cause: cause}
-	}
-	in, err := os.Open(task.Path)
+	in, err := openSource(task.Path)
 	if err != nil {
-		return nil, bad(ErrUnreadable, "", err)
+		return nil, err
 	}
 	defer func() { _ = in.Close() }() // read only
-	if info, err := in.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, bad(ErrUnreadable, "it is not a regular file", err)
-	}
 	out, err := os.OpenFile(task.Copy, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
@@ -62,7 +65,7 @@ func takeCopy(ctx context.Context, task copyTask) (*privateCopy, error) {
 	source := &markedReader{ctx: ctx, from: in}
 	size, err := io.Copy(io.MultiWriter(out, body), source)
 	if source.err != nil {
-		return nil, bad(ErrUnreadable, "", source.err)
+		return nil, &SourceError{Path: task.Path, Fault: ErrUnreadable, Cause: source.err}
 	}
 	if err != nil {
 		return nil, err
@@ -75,6 +78,107 @@ func takeCopy(ctx context.Context, task copyTask) (*privateCopy, error) {
 		c.hashFault, c.hashWhy = body.fault(size)
 	}
 	return c, nil
+}
+
+// openSource opens a source for reading, if it is a file.
+func openSource(path string) (*os.File, error) {
+	in, err := os.Open(path)
+	if err != nil {
+		return nil, &SourceError{Path: path, Fault: ErrUnreadable, Cause: err}
+	}
+	if info, err := in.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(&SourceError{Path: path, Fault: ErrUnreadable, Why: "it is not a regular file", Cause: err}, in.Close())
+	}
+	return in, nil
+}
+
+// copyPrivate copies a source as it is, as fast as the kernel can, and leaves it to verify to say what the copy is worth.
+func copyPrivate(ctx context.Context, task copyTask) (*privateCopy, error) {
+	in, err := openSource(task.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = in.Close() }() // read only
+	out, err := os.OpenFile(task.Copy, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = out.Close() }() // a copy for this process only; a lost write shows as a wrong digest
+	if !clone(out, in) {
+		err = copyChunks(ctx, out, in)
+	}
+	if err != nil && ctx.Err() == nil && !errors.Is(err, syscall.ENOSPC) {
+		err = retrace(ctx, out, in) // the kernel does not say which of the two files failed
+	}
+	var unreadable *readError
+	if errors.As(err, &unreadable) {
+		return nil, &SourceError{Path: task.Path, Fault: ErrUnreadable, Cause: unreadable.error}
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := out.Stat()
+	if err != nil {
+		return nil, err
+	}
+	c := &privateCopy{path: task.Copy, sizeBytes: info.Size(), kind: task.Kind}
+	if c.kind == "" {
+		c.kind = kindOf(c.sizeBytes)
+	}
+	return c, nil
+}
+
+// readError is an error of what was read, and not of what was written to.
+type readError struct{ error }
+
+func (e *readError) Unwrap() error { return e.error }
+
+// retrace copies once more, through this process, to see which file it is that fails.
+func retrace(ctx context.Context, out, in *os.File) error {
+	for _, file := range []*os.File{in, out} {
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+	}
+	source := &markedReader{ctx: ctx, from: in}
+	_, err := io.Copy(struct{ io.Writer }{out}, source)
+	if source.err != nil {
+		return &readError{source.err}
+	}
+	return err
+}
+
+// verify reads the copy to its end, for its digest and the hash of a SavedSnapshot, and judges both by the task.
+func (c *privateCopy) verify(ctx context.Context, task copyTask) error {
+	in, err := os.Open(c.path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }() // read only
+	body := newTrailingHash()
+	size, err := io.CopyBuffer(struct{ io.Writer }{body}, &markedReader{ctx: ctx, from: in}, make([]byte, compareBytes))
+	if err != nil {
+		return err
+	}
+	c.sha256 = body.whole()
+	if c.kind == SavedSnapshot {
+		c.hashFault, c.hashWhy = body.fault(size)
+	}
+	return c.judgeDigest(task)
+}
+
+// verifySource does in place what verify does with a copy.
+func verifySource(ctx context.Context, task copyTask) error {
+	in, err := openSource(task.Path)
+	if err != nil {
+		return err
+	}
+	info, err := in.Stat()
+	if err := errors.Join(err, in.Close()); err != nil {
+		return err
+	}
+	c := &privateCopy{path: task.Path, sizeBytes: info.Size(), kind: task.Kind}
+	return c.verify(ctx, task)
 }
 
 // digests are what reading a file once yields.

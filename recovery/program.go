@@ -39,25 +39,23 @@ func (t tool) version(ctx context.Context) (string, error) {
 	return string(match[1]), nil
 }
 
-// restore runs `etcdutl snapshot restore` on a private copy, with flags that every minor since 3.5 takes: --data-dir, which
-// 3.5 insists on, and no other that came later. It returns the peak of the program's memory.
-func (t tool) restore(ctx context.Context, source string, task restoreTask) (peakRSS int64, err error) {
+// restore runs `etcdutl snapshot restore`, with flags that every minor since 3.5 takes: --data-dir, which 3.5 insists on, and no
+// other that came later. It returns the peak of the program's memory.
+func (t tool) restore(ctx context.Context, r *restoration) (peakRSS int64, err error) {
 	args := []string{
-		"snapshot", "restore", source,
-		"--name=" + task.Name,
-		"--initial-cluster=" + task.InitialCluster,
-		"--initial-cluster-token=" + string(task.Token),
-		"--initial-advertise-peer-urls=" + task.PeerURL,
-		"--data-dir=" + task.DataDir,
+		"snapshot", "restore", r.source,
+		"--name=" + r.member.Name,
+		"--initial-cluster=" + r.task.InitialCluster,
+		"--initial-cluster-token=" + string(r.task.Token),
+		"--initial-advertise-peer-urls=" + r.member.PeerURL,
+		"--data-dir=" + r.member.DataDir,
+		"--skip-hash-check",
 	}
-	if task.WALDir != "" {
-		args = append(args, "--wal-dir="+task.WALDir)
+	if r.member.WALDir != "" {
+		args = append(args, "--wal-dir="+r.member.WALDir)
 	}
-	if task.Source.SkipHashCheck {
-		args = append(args, "--skip-hash-check")
-	}
-	if task.BumpRevision > 0 {
-		args = append(args, fmt.Sprintf("--bump-revision=%d", task.BumpRevision), "--mark-compacted")
+	if r.bump > 0 {
+		args = append(args, fmt.Sprintf("--bump-revision=%d", r.bump), "--mark-compacted")
 	}
 	return t.run(ctx, t.stderr, args...)
 }

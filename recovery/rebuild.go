@@ -1,7 +1,10 @@
 package recovery
 
 import (
+	"cmp"
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -9,7 +12,6 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
-	"go.etcd.io/etcd/etcdutl/v3/snapshot"
 	"go.etcd.io/etcd/server/v3/storage/mvcc"
 	"go.etcd.io/etcd/server/v3/storage/schema"
 	"go.etcd.io/etcd/server/v3/storage/wal"
@@ -21,59 +23,139 @@ import (
 
 // restore is the worker's part of Restore.
 func (j *job) restore(ctx context.Context, task restoreTask) (*rebuilt, error) {
+	if len(task.Members) == 0 {
+		return nil, errors.New("no member is to be restored")
+	}
+	r := &rebuilding{job: j, task: task, laps: &laps{}}
+	if err := r.build(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.finishTwins(ctx); err != nil {
+		return nil, err
+	}
+	r.made.SHA256 = r.source.sha256
 	start := time.Now()
-	source, err := copySource(ctx, task.Source)
-	if err != nil {
-		return nil, err
+	for _, member := range task.Members {
+		done, err := j.finish(member)
+		if err != nil {
+			return nil, fmt.Errorf("member %s: %w", member.Name, err)
+		}
+		r.made.Members = append(r.made.Members, done)
 	}
-	made := &rebuilt{SHA256: source.sha256, Prepare: time.Since(start)}
-	start = time.Now()
-	if task.Etcdutl != "" {
-		err = j.restoreByTool(ctx, source, task, made)
-	} else {
-		err = j.restoreByLibrary(source, task, made)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("etcdutl %s: %w", made.Etcdutl, err)
-	}
-	made.Restore = time.Since(start)
-	if err := j.verifyApart(task); err != nil {
-		return nil, fmt.Errorf("verify what etcdutl %s made: %w", made.Etcdutl, err)
-	}
-	if err := syncTree(task.DataDir); err != nil {
-		return nil, err
-	}
-	if err := readStart(filepath.Join(task.DataDir, dbFile), made); err != nil {
-		return nil, err
-	}
-	return made, j.readIdentity(task.logDir(), made)
+	r.laps.add(LapSync, start, 0)
+	r.made.Laps = r.laps.inOrder()
+	return &r.made, nil
 }
 
-func (j *job) restoreByLibrary(source *privateCopy, task restoreTask, made *rebuilt) error {
-	made.Etcdutl = LinkedVersion()
-	return caughtDeath("restore "+task.Name, survive(func() error {
-		// A manager keeps what it does in its fields, so there is one for each restore.
-		return snapshot.NewV3(j.lg).Restore(snapshot.RestoreConfig{
-			SnapshotPath: source.path, Name: task.Name, OutputDataDir: task.DataDir,
-			PeerURLs: []string{task.PeerURL}, InitialCluster: task.InitialCluster,
-			InitialClusterToken: string(task.Token), SkipHashCheck: task.Source.SkipHashCheck, OutputWALDir: task.WALDir,
-			RevisionBump: task.BumpRevision, MarkCompacted: task.BumpRevision > 0, // one is ignored without the other
-		})
-	}))
+// rebuilding is one restore by a worker.
+type rebuilding struct {
+	job    *job
+	task   restoreTask
+	source *privateCopy
+	laps   *laps
+	made   rebuilt
 }
 
-func (j *job) restoreByTool(ctx context.Context, source *privateCopy, task restoreTask, made *rebuilt) (err error) {
-	program := tool{path: task.Etcdutl, stderr: j.stderr}
-	if made.Etcdutl, err = program.version(ctx); err != nil {
+// takeSource makes the private copy, and refuses at once what cannot be a database.
+func (r *rebuilding) takeSource(ctx context.Context) (err error) {
+	start := time.Now()
+	if r.source, err = copyPrivate(ctx, r.task.Source); err != nil {
 		return err
 	}
-	made.ToolRSSBytes, err = program.restore(ctx, source.path, task)
+	r.laps.add(LapCopy, start, r.source.sizeBytes)
+	if fault := r.source.judgeExtent(r.task.Source.Path); fault != nil {
+		// Its hash says more about a source than its first pages do.
+		if err := r.source.verify(ctx, r.task.Source); err != nil {
+			return err
+		}
+		return fault
+	}
+	return nil
+}
+
+// build restores from the private copy while its hash is still being computed, which takes about as long, and makes beside it what
+// the other members have of their own. What comes of a copy that turns out to be wrong is thrown away, and the hash is the reason
+// that is told.
+func (r *rebuilding) build(ctx context.Context) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := r.askVersion(ctx); err != nil {
+		return err
+	}
+	twins, first, verified := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	go func() { twins <- r.prepareTwins(ctx) }()
+	if err := r.takeSource(ctx); err != nil {
+		return err
+	}
+	go func() { verified <- r.verify(ctx) }()
+	go func() { first <- r.restoreFirst(ctx) }()
+	for range 3 {
+		select {
+		case err := <-verified:
+			if err == nil {
+				continue
+			}
+			if cancel(); r.task.Etcdutl != "" {
+				<-first // it ends with the context; the library does not, and ends with the worker
+			}
+			return err
+		case failed := <-first:
+			err = cmp.Or(err, failed)
+		case failed := <-twins:
+			err = cmp.Or(err, failed)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("etcdutl %s: %w", r.made.Etcdutl, err)
+	}
+	return nil
+}
+
+func (r *rebuilding) verify(ctx context.Context) error {
+	start := time.Now()
+	if err := r.source.verify(ctx, r.task.Source); err != nil {
+		return err
+	}
+	r.laps.add(LapHash, start, r.source.sizeBytes)
+	return nil
+}
+
+func (r *rebuilding) askVersion(ctx context.Context) (err error) {
+	r.made.Etcdutl = LinkedVersion()
+	if r.task.Etcdutl != "" {
+		r.made.Etcdutl, err = r.job.toolOf(r.task).version(ctx)
+	}
 	return err
 }
 
-// readStart reads from the new database with which revision and compaction point a server will begin on it.
-func readStart(path string, made *rebuilt) error {
-	err := viewDatabase(path, func(tx *bolt.Tx) (err error) {
+// restoreFirst has etcdutl restore the first member from the private copy.
+func (r *rebuilding) restoreFirst(ctx context.Context) error {
+	first := restoration{task: r.task, member: r.task.Members[0], source: r.source.path, bump: r.task.BumpRevision}
+	err := r.job.etcdutl(ctx, &first)
+	first.log.addTo(r.laps, r.source.databaseBytes())
+	r.made.ToolRSSBytes = first.peakRSS
+	return err
+}
+
+// finish puts on disk what was made for a member, and reads it back.
+func (j *job) finish(member memberTask) (made rebuiltMember, err error) {
+	if err := syncTree(member.DataDir); err != nil {
+		return made, err
+	}
+	start, err := readStart(filepath.Join(member.DataDir, dbFile), &made)
+	if err != nil {
+		return made, err
+	}
+	return made, j.readIdentity(member.logDir(), start, &made)
+}
+
+// applied is how far a database has applied a log.
+type applied struct{ index, term uint64 }
+
+// readStart reads from the new database with which revision and compaction point a server will begin on it, and how far it has
+// applied its log.
+func readStart(path string, made *rebuiltMember) (start applied, err error) {
+	err = viewDatabase(path, func(tx *bolt.Tx) (err error) {
 		if made.Compacted, err = compactionPoint(tx); err != nil {
 			return err
 		}
@@ -81,12 +163,20 @@ func readStart(path string, made *rebuilt) error {
 		if last, _ := tx.Bucket(schema.Key.Name()).Cursor().Last(); last != nil {
 			made.Revision = max(made.Revision, mvcc.BytesToRev(last).Main)
 		}
+		meta := tx.Bucket(schema.Meta.Name())
+		for key, into := range map[string]*uint64{
+			string(schema.MetaConsistentIndexKeyName): &start.index, string(schema.MetaTermKeyName): &start.term,
+		} {
+			if value := meta.Get([]byte(key)); len(value) == 8 {
+				*into = binary.BigEndian.Uint64(value)
+			}
+		}
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("read restored database: %w", err)
+		return start, fmt.Errorf("read restored database: %w", err)
 	}
-	return nil
+	return start, nil
 }
 
 // syncTree puts all directory entries on disk, which etcdutl does for member/wal alone.
@@ -99,17 +189,23 @@ func syncTree(root string) error {
 	})
 }
 
-// readIdentity reads from the new log who the member will be. A server takes its IDs from there and from nowhere else.
-func (j *job) readIdentity(dir string, made *rebuilt) error {
+// readIdentity reads from the new log who the member will be: a server takes its IDs from there and from nowhere else. It holds
+// the end of the log against the database, which is all that etcd's own verification does after a restore (server/verify/verify.go,
+// validateConsistentIndex). That one walks the whole database once more, and looks for a log in the data directory only.
+func (j *job) readIdentity(dir string, start applied, made *rebuiltMember) error {
 	log, err := wal.OpenForRead(j.lg, dir, &walpb.Snapshot{})
 	if err != nil {
 		return fmt.Errorf("open restored log: %w", err)
 	}
 	// A log that is open for reading has no handle of its folder, and Close calls that an invalid argument.
 	defer func() { _ = log.Close() }()
-	packed, _, _, err := log.ReadAll()
+	packed, state, _, err := log.ReadAll()
 	if err != nil {
 		return fmt.Errorf("read restored log: %w", err)
+	}
+	if start.index != state.GetCommit() || start.term != state.GetTerm() {
+		return fmt.Errorf("read restored log: the database has applied entry %d of term %d, the log ends with %d of %d",
+			start.index, start.term, state.GetCommit(), state.GetTerm())
 	}
 	var metadata etcdserverpb.Metadata
 	if err := proto.Unmarshal(packed, &metadata); err != nil {

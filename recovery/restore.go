@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
+	"strings"
 	"time"
 )
 
@@ -28,6 +28,9 @@ type Restored struct {
 	// Etcdutl is the version of what restored them: the plan's own etcdutl, or the library that workers are linked with.
 	Etcdutl string        `json:"etcdutl"`
 	Took    time.Duration `json:"took"`
+	// Laps are what was done in that time, in the order of their starts; they may overlap. A restore that is done member by member
+	// has them all for each.
+	Laps []Lap `json:"laps,omitempty"`
 }
 
 // RestoredMember is one member's part of Restored.
@@ -38,11 +41,9 @@ type RestoredMember struct {
 	WALDir string `json:"walDir,omitempty"`
 	// SHA256 is the digest of the private copy that the member was restored from.
 	SHA256 string `json:"sha256"`
-	// Prepare is the time that the worker took for its own copy and digest of the source, which a person would not make;
-	// Took is that of etcdutl's restore alone.
-	Prepare      time.Duration `json:"prepare"`
-	Took         time.Duration `json:"took"`
-	PeakRSSBytes int64         `json:"peakRSSBytes"` // 0 where it is not known
+	// PeakRSSBytes is the most memory that the worker which restored it had resident, mapped pages of files included; 0 where it
+	// is not known.
+	PeakRSSBytes int64 `json:"peakRSSBytes"`
 }
 
 // Dirs returns the data directory of every member by its name.
@@ -54,15 +55,26 @@ func (r Restored) Dirs() map[string]string {
 	return dirs
 }
 
-// Restore prepares the data directories of all members of the plan at once, one worker process each, as scratch/NAME. Each
-// is made in a staging folder, with etcd's own verification switched on, and gets its name when all have succeeded and are
-// who the plan says. It needs room for the source twice and for 128 MB of log, per member; that, and whether the targets can be
-// made, is looked at before anything is done, see Target.
+// RestoreOption changes how Restore goes about it, and not what it makes.
+type RestoreOption func(*restoreRun)
+
+// OneByOne has the members restored one after the other, each by a worker of its own from its own copy of the source, as a
+// person does who goes from machine to machine.
+func OneByOne() RestoreOption {
+	return func(r *restoreRun) { r.oneByOne = true }
+}
+
+// Restore prepares the data directories of all members of the plan, as scratch/NAME, in a worker process. It copies the source
+// once, checks the hash of that copy, and has etcdutl restore the first member from it. The others get logs that etcdutl makes
+// for them and the database of the first, which would be the same: etcdutl writes nothing into it that tells members apart.
 //
-// The first failure ends the others. After a failure, or when the context ends, every worker is dead and scratch is as it was
-// before. A source that is not the one that was checked is an error wrapping ErrSourceChanged, and ErrMixedSources if
-// members would have got different ones.
-func Restore(ctx context.Context, w Worker, p Plan, scratch string) (Restored, error) {
+// Each is made in a staging folder and gets its name when all have succeeded and are who the plan says. It needs room for the
+// source once per member, at least twice, and for 128 MB of log per member; that, and whether the targets can be made, is looked
+// at before anything is done, see Target.
+//
+// After a failure, or when the context ends, every worker is dead and scratch is as it was before. A source that is not the one
+// that was checked is an error wrapping ErrSourceChanged, and ErrMixedSources if members would have got different ones.
+func Restore(ctx context.Context, w Worker, p Plan, scratch string, opts ...RestoreOption) (Restored, error) {
 	if err := checkBumpOf(p.Source, p.BumpRevision, p.MarkCompacted); err != nil { // a plan is a value that anybody can change
 		return Restored{}, fmt.Errorf("restore: %w", err)
 	}
@@ -76,113 +88,172 @@ func Restore(ctx context.Context, w Worker, p Plan, scratch string) (Restored, e
 	if err := p.checkTargets(scratch); err != nil {
 		return Restored{}, err
 	}
-	run := &restoreRun{worker: w, plan: p, scratch: scratch, parts: make([]restorePart, len(p.Members))}
+	run := &restoreRun{worker: w, plan: p, scratch: scratch}
+	for _, opt := range opts {
+		opt(run)
+	}
 	return run.do(ctx)
 }
 
 // restoreRun is one call of Restore.
 type restoreRun struct {
-	worker  Worker
-	plan    Plan
-	scratch string
-	parts   []restorePart
+	worker   Worker
+	plan     Plan
+	scratch  string
+	oneByOne bool
+	parts    []restorePart // one for each member
+	laps     []Lap
+	etcdutl  string
 }
 
 // do restores without looking first whether that can go well.
 func (r *restoreRun) do(ctx context.Context) (restored Restored, err error) {
 	start := time.Now()
+	r.parts = make([]restorePart, len(r.plan.Members))
 	defer func() { err = joinCleanup(err, r.removeStaging()) }()
 	if err := r.build(ctx); err != nil {
 		return Restored{}, err
 	}
-	restored = Restored{Plan: r.plan, Etcdutl: r.parts[0].made.Etcdutl}
+	restored = Restored{Plan: r.plan, Etcdutl: r.etcdutl}
 	for i, part := range r.parts {
 		member := r.plan.Members[i]
 		dir := filepath.Join(r.scratch, member.Name)
 		restored.Members = append(restored.Members, RestoredMember{
-			Name: member.Name, Dir: dir, WALDir: member.walIn(dir), SHA256: part.made.SHA256,
-			Prepare: part.made.Prepare, Took: part.made.Restore, PeakRSSBytes: part.peakRSS,
+			Name: member.Name, Dir: dir, WALDir: member.walIn(dir), SHA256: part.digest, PeakRSSBytes: part.peakRSS,
 		})
 	}
+	naming := time.Now()
 	if err := r.publish(ctx, restored.Members); err != nil {
 		return Restored{}, err
 	}
+	restored.Laps = append(r.laps, Lap{Name: LapRename, Start: naming, Took: time.Since(naming)})
 	restored.Took = time.Since(start)
 	return restored, nil
 }
 
-// restorePart is one member's part of a restoreRun, written by one goroutine.
+// restorePart is one member's part of a restoreRun.
 type restorePart struct {
-	staging string // the folder of the attempt; holds the private source and the data directory
-	made    rebuilt
+	staging string // the folder of the attempt
 	peakRSS int64
 	digest  string // of the source that this member found; empty if it did not come that far
 	err     error
 }
 
-// build runs all workers and waits for all of them.
+// build runs the workers: one for all members, or one after the other for each.
 func (r *restoreRun) build(ctx context.Context) error {
-	outer := ctx
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var group sync.WaitGroup
-	for i := range r.parts {
-		group.Go(func() {
-			if r.parts[i].err = r.buildMember(ctx, i); r.parts[i].err != nil {
-				cancel()
-			}
-		})
+	step := len(r.parts)
+	if r.oneByOne {
+		step = 1
 	}
-	group.Wait()
-	if errors.Is(outer.Err(), context.Canceled) {
-		return fmt.Errorf("restore: %w", context.Cause(outer))
+	for from := 0; from < len(r.parts); from += step {
+		if err := r.buildMembers(ctx, from, from+step); err != nil {
+			r.parts[from].err = err
+			break
+		}
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return fmt.Errorf("restore: %w", context.Cause(ctx))
 	}
 	err := r.judge()
-	if err == nil && outer.Err() != nil {
-		err = fmt.Errorf("restore: %w", context.Cause(outer))
+	if err == nil && ctx.Err() != nil {
+		err = fmt.Errorf("restore: %w", context.Cause(ctx))
 	}
 	return err
 }
 
-func (r *restoreRun) buildMember(ctx context.Context, i int) error {
-	member, part := r.plan.Members[i], &r.parts[i]
-	staging, err := os.MkdirTemp(r.scratch, member.Name+".staging-*")
+// buildMembers has a worker restore the members from this one up to that one, which is left out.
+func (r *restoreRun) buildMembers(ctx context.Context, from, to int) error {
+	task, err := r.taskOf(from, to)
 	if err != nil {
 		return err
 	}
-	part.staging = staging
-	dataDir := filepath.Join(staging, "data")
-	resp, err := r.worker.run(ctx, "restore "+member.Name, request{Restore: &restoreTask{
-		Source: copyTask{
-			Kind: r.plan.Source.Kind, Path: r.plan.Source.Path, Copy: filepath.Join(staging, "source"),
-			SHA256: r.plan.Source.SHA256, SkipHashCheck: r.plan.SkipHashCheck,
-		},
-		Name: member.Name, PeerURL: member.PeerURL, InitialCluster: member.InitialCluster,
-		Token: r.plan.Layout.Token, DataDir: dataDir, WALDir: member.walIn(dataDir), Etcdutl: r.worker.Etcdutl,
-		BumpRevision: r.plan.BumpRevision,
-	}})
+	resp, err := r.worker.run(ctx, "restore "+memberNames(r.plan.Members[from:to]), request{Restore: &task})
+	if err == nil {
+		err = resp.Failure.err()
+	}
 	if err != nil {
-		return err
+		if resp.Failure != nil {
+			r.parts[from].digest = resp.Failure.SHA256
+		}
+		return r.explain(ctx, err, &r.parts[from])
 	}
-	if resp.Failure != nil {
-		part.digest = resp.Failure.SHA256
-		return resp.Failure.err()
-	}
-	if resp.Restored == nil {
+	made := resp.Restored
+	if made == nil || len(made.Members) != to-from {
 		return errors.New("the worker answered without a result")
 	}
-	part.made, part.peakRSS, part.digest = *resp.Restored, resp.PeakRSSBytes, resp.Restored.SHA256
-	if part.made.MemberID != member.MemberID || part.made.ClusterID != r.plan.ClusterID {
+	if r.worker.Etcdutl != "" && r.plan.Version != "" && minorOf(made.Etcdutl) != minorOf(r.plan.Version) {
+		return fmt.Errorf("%w: %s is etcdutl %s, the plan is for etcd %s", ErrWrongTool, r.worker.Etcdutl, made.Etcdutl, r.plan.Version)
+	}
+	r.etcdutl, r.laps = made.Etcdutl, append(r.laps, made.Laps...)
+	for i, member := range made.Members {
+		r.parts[from+i].digest, r.parts[from+i].peakRSS = made.SHA256, resp.PeakRSSBytes
+		if err := r.plan.judgeRebuilt(r.plan.Members[from+i], member); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// taskOf makes a staging folder for each of these members and says what is to be done in them. The private copy of the source
+// lies in the first.
+func (r *restoreRun) taskOf(from, to int) (restoreTask, error) {
+	task := restoreTask{
+		Source: copyTask{
+			Kind: r.plan.Source.Kind, Path: r.plan.Source.Path, SHA256: r.plan.Source.SHA256, SkipHashCheck: r.plan.SkipHashCheck,
+		},
+		InitialCluster: r.plan.Layout.InitialCluster(), Token: r.plan.Layout.Token, Etcdutl: r.worker.Etcdutl,
+		BumpRevision: r.plan.BumpRevision,
+	}
+	for i := from; i < to; i++ {
+		member := r.plan.Members[i]
+		staging, err := os.MkdirTemp(r.scratch, member.Name+".staging-*")
+		if err != nil {
+			return restoreTask{}, err
+		}
+		r.parts[i].staging = staging
+		dataDir := filepath.Join(staging, "data")
+		task.Members = append(task.Members, memberTask{
+			Name: member.Name, PeerURL: member.PeerURL, DataDir: dataDir, WALDir: member.walIn(dataDir),
+		})
+	}
+	task.Source.Copy = filepath.Join(r.parts[from].staging, "source")
+	return task, nil
+}
+
+func memberNames(members []MemberPlan) string {
+	names := make([]string, 0, len(members))
+	for _, member := range members {
+		names = append(names, member.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// explain looks at the source once more if the worker died of what it read: it began to read before the hash was checked to the
+// end, and the hash knows the reason.
+func (r *restoreRun) explain(ctx context.Context, err error, part *restorePart) error {
+	var death *WorkerError
+	if !errors.As(err, &death) || !death.blamesFile() {
+		return err
+	}
+	source := r.plan.Source
+	task := copyTask{Kind: source.Kind, Path: source.Path, SHA256: source.SHA256, SkipHashCheck: r.plan.SkipHashCheck}
+	resp, asked := r.worker.run(ctx, "verify "+source.Path, request{Verify: &task})
+	if asked != nil || resp.Failure == nil {
+		return err
+	}
+	part.digest = resp.Failure.SHA256
+	return resp.Failure.err()
+}
+
+// judgeRebuilt holds what was made of a member against the plan.
+func (p Plan) judgeRebuilt(member MemberPlan, made rebuiltMember) error {
+	if made.MemberID != member.MemberID || made.ClusterID != p.ClusterID {
 		return fmt.Errorf("%w: member %s of cluster %s, planned %s of %s", ErrWrongIdentity,
-			part.made.MemberID, part.made.ClusterID, member.MemberID, r.plan.ClusterID)
+			made.MemberID, made.ClusterID, member.MemberID, p.ClusterID)
 	}
-	if r.worker.Etcdutl != "" && r.plan.Version != "" && minorOf(part.made.Etcdutl) != minorOf(r.plan.Version) {
-		return fmt.Errorf("%w: %s is etcdutl %s, the plan is for etcd %s", ErrWrongTool,
-			r.worker.Etcdutl, part.made.Etcdutl, r.plan.Version)
-	}
-	if part.made.Revision != r.plan.Revision() || part.made.Compacted != r.plan.Compacted() {
+	if made.Revision != p.Revision() || made.Compacted != p.Compacted() {
 		return fmt.Errorf("%w: at %d, compacted at %d; planned %d and %d", ErrWrongRevision,
-			part.made.Revision, part.made.Compacted, r.plan.Revision(), r.plan.Compacted())
+			made.Revision, made.Compacted, p.Revision(), p.Compacted())
 	}
 	return nil
 }
@@ -196,7 +267,7 @@ func (r *restoreRun) judge() error {
 			digests[part.digest] = r.plan.Members[i].Name
 		}
 		if part.err != nil && !errors.Is(part.err, context.Canceled) {
-			errs = append(errs, fmt.Errorf("restore member %s: %w", r.plan.Members[i].Name, part.err))
+			errs = append(errs, fmt.Errorf("restore %s: %w", r.built(i), part.err))
 		}
 	}
 	if len(digests) > 1 {
@@ -206,6 +277,14 @@ func (r *restoreRun) judge() error {
 		errs = append(errs, fmt.Errorf("restore: %w", ErrSourceChanged))
 	}
 	return errors.Join(errs...)
+}
+
+// built names those who were to be restored together with this member.
+func (r *restoreRun) built(i int) string {
+	if r.oneByOne || len(r.plan.Members) == 1 {
+		return "member " + r.plan.Members[i].Name
+	}
+	return "members " + memberNames(r.plan.Members)
 }
 
 // publish gives every data directory its name, or none.

@@ -71,6 +71,8 @@ func (j *job) do(ctx context.Context, req request) (response, error) {
 	case req.Vet != nil:
 		vetted, err := j.vet(ctx, *req.Vet)
 		return response{Vetted: vetted}, err
+	case req.Verify != nil:
+		return response{}, verifySource(ctx, *req.Verify)
 	default:
 		return response{}, fmt.Errorf("serve: the request holds no task")
 	}

@@ -113,15 +113,20 @@ func checkFolder(dir string, needBytes int64) error {
 // (server/storage/wal, SegmentSizeBytes and filePipeline). One of them stays.
 const walBytes = 2 * 64 << 20
 
-// needBytes is what a member's restore takes at its peak: the private copy of the source, the database made of it, and the
-// log. Databases may be sparse, so it is an upper bound.
-func (s Source) needBytes() int64 { return 2*s.SizeBytes + walBytes }
+// needBytes is what a restore of so many members takes at its peak: a database for each, which for one of them is at first the
+// private copy of the source and for a single one stands beside it, and the logs. Databases may be sparse, so it is an upper bound.
+func (s Source) needBytes(members int) int64 {
+	return int64(max(members, 2))*(s.SizeBytes+growthBytes) + int64(members)*walBytes
+}
+
+// growthBytes is by how much a database may grow when it is changed: bbolt allocates so much in advance (db.go, AllocSize).
+const growthBytes = 16 << 20
 
 // checkTargets refuses a restore that would fail later, and leave more behind than a sentence.
 func (p Plan) checkTargets(scratch string) error {
 	for _, member := range p.Members {
 		target := Target{DataDir: filepath.Join(scratch, member.Name)}
-		if err := target.Check(int64(len(p.Members)) * p.Source.needBytes()); err != nil {
+		if err := target.Check(p.Source.needBytes(len(p.Members))); err != nil {
 			return fmt.Errorf("restore member %s: %w", member.Name, err)
 		}
 	}

@@ -19,6 +19,8 @@ type request struct {
 	Survey  *surveyTask  `json:"survey,omitempty"`
 	ReadLog *logTask     `json:"readLog,omitempty"`
 	Vet     *vetTask     `json:"vet,omitempty"`
+	// Verify asks whether a source has the digest and the hash that it should have. No copy is made.
+	Verify *copyTask `json:"verify,omitempty"`
 }
 
 // copyTask names a source and the private copy that the worker makes of it. The folder of the copy is the parent's, which
@@ -50,16 +52,21 @@ type extractTask struct {
 	Beat         []byte   `json:"beat,omitempty"`     // a key
 }
 
+// restoreTask asks for the members of one plan, restored from one source.
 type restoreTask struct {
 	Source         copyTask       `json:"source"`
-	Name           string         `json:"name"`
-	PeerURL        string         `json:"peerURL"`
 	InitialCluster string         `json:"initialCluster"`
 	Token          identity.Token `json:"token"`
-	DataDir        string         `json:"dataDir"`
-	WALDir         string         `json:"walDir,omitempty"`  // of a log that lies apart; empty for its place in DataDir
 	Etcdutl        string         `json:"etcdutl,omitempty"` // see Worker
 	BumpRevision   uint64         `json:"bumpRevision,omitempty"`
+	Members        []memberTask   `json:"members"` // at least one
+}
+
+type memberTask struct {
+	Name    string `json:"name"`
+	PeerURL string `json:"peerURL"`
+	DataDir string `json:"dataDir"`          // in a folder that is this member's alone
+	WALDir  string `json:"walDir,omitempty"` // of a log that lies apart; empty for its place in DataDir
 }
 
 // surveyTask asks for everything that a database says.
@@ -101,16 +108,19 @@ type response struct {
 }
 
 type rebuilt struct {
-	SHA256    string             `json:"sha256"`
-	Prepare   time.Duration      `json:"prepare"`
-	Restore   time.Duration      `json:"restore"`
-	MemberID  identity.MemberID  `json:"memberID"`
-	ClusterID identity.ClusterID `json:"clusterID"`
+	SHA256  string          `json:"sha256"`
+	Members []rebuiltMember `json:"members"` // in the order of the task
+	Laps    []Lap           `json:"laps"`
 	// Etcdutl is the version of what restored, ToolRSSBytes the peak of its memory if it was a program of its own.
 	Etcdutl      string `json:"etcdutl"`
 	ToolRSSBytes int64  `json:"toolRSSBytes,omitempty"`
-	Revision     int64  `json:"revision"` // with which a server begins on it
-	Compacted    int64  `json:"compacted"`
+}
+
+type rebuiltMember struct {
+	MemberID  identity.MemberID  `json:"memberID"`
+	ClusterID identity.ClusterID `json:"clusterID"`
+	Revision  int64              `json:"revision"` // with which a server begins on it
+	Compacted int64              `json:"compacted"`
 }
 
 // taskFailure is an error on its way from the worker to the parent.

@@ -1,0 +1,194 @@
+package recovery
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/etcd/server/v3/storage/schema"
+	"golang.org/x/sync/errgroup"
+)
+
+// What etcdutl makes of one source for the members of one plan differs in their logs alone: in the database it writes all
+// members, the same index and term, and no word of whose it is (etcdutl/snapshot/v3_snapshot.go, saveWALAndSnap and updateCIndex).
+// So one member is restored from the source, and the others, its twins, from a database without content, which yields their
+// logs; then they get the database of the first, byte by byte.
+
+// prepareTwins restores the logs of all members but the first, and has copies of the source ready that will become their
+// databases. It is done while the first member is restored, and the source copied for that. Nothing rests on these copies being
+// of the right source: finishTwins compares every byte.
+func (r *rebuilding) prepareTwins(ctx context.Context) error {
+	twins := r.task.Members[1:]
+	if len(twins) == 0 {
+		return nil
+	}
+	for _, member := range twins[:len(twins)-1] { // the private copy itself is left over when the first is restored
+		cloned, err := copyFile(ctx, r.task.Source.Path, spareOf(member))
+		if err == nil && cloned { // then the database of the first can be cloned, too
+			err = os.Remove(spareOf(member))
+		}
+		if err != nil {
+			return fmt.Errorf("copy source for member %s: %w", member.Name, err)
+		}
+	}
+	skeleton := filepath.Join(filepath.Dir(r.task.Source.Copy), "skeleton")
+	if err := makeSkeleton(skeleton); err != nil {
+		return err
+	}
+	for _, member := range twins {
+		if err := r.job.etcdutl(ctx, &restoration{task: r.task, member: member, source: skeleton, quiet: true}); err != nil {
+			return fmt.Errorf("make log of member %s: %w", member.Name, err)
+		}
+	}
+	return nil
+}
+
+// makeSkeleton makes a database of etcd without content.
+func makeSkeleton(path string) error {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{NoFreelistSync: true})
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		for _, bucket := range schema.AllBuckets {
+			if _, err := tx.CreateBucket(bucket.Name()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return errors.Join(err, db.Close())
+}
+
+// spareOf is where a twin's future database lies, beside its data directory.
+func spareOf(member memberTask) string { return filepath.Join(filepath.Dir(member.DataDir), "spare") }
+
+// finishTwins gives every twin the database of the first member.
+func (r *rebuilding) finishTwins(ctx context.Context) error {
+	twins := r.task.Members[1:]
+	if len(twins) == 0 {
+		return nil
+	}
+	start := time.Now()
+	if err := os.Rename(r.source.path, spareOf(twins[len(twins)-1])); err != nil {
+		return err
+	}
+	model := filepath.Join(r.task.Members[0].DataDir, dbFile)
+	work, ctx := errgroup.WithContext(ctx)
+	sizes := make([]int64, len(twins))
+	for i, member := range twins {
+		work.Go(func() (err error) {
+			if sizes[i], err = becomeTwin(ctx, spareOf(member), model); err == nil {
+				err = os.Rename(spareOf(member), filepath.Join(member.DataDir, dbFile))
+			}
+			if err != nil {
+				return fmt.Errorf("make database of member %s: %w", member.Name, err)
+			}
+			return nil
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return err
+	}
+	var written int64
+	for _, size := range sizes {
+		written += size
+	}
+	r.laps.add(LapTwins, start, written)
+	return nil
+}
+
+// becomeTwin makes a file, which may be there already and be much the same, equal to the model, byte by byte, and puts it on
+// disk. It returns the size.
+func becomeTwin(ctx context.Context, path, model string) (size int64, err error) {
+	from, err := os.Open(model)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = from.Close() }() // read only
+	to, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	info, err := from.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if !clone(to, from) {
+		if err := overwrite(ctx, to, from, info.Size()); err != nil {
+			return 0, err
+		}
+	}
+	return info.Size(), errors.Join(to.Truncate(info.Size()), to.Sync())
+}
+
+// compareBytes is how much is compared at a time: little enough to stay in the processor's cache.
+const compareBytes = 128 << 10
+
+// overwrite reads both files to the end and writes what differs. That all is compared costs little beside a copy, and leaves
+// nothing to be believed.
+func overwrite(ctx context.Context, to, from *os.File, size int64) error {
+	want, is := make([]byte, compareBytes), make([]byte, compareBytes)
+	for at := int64(0); at < size; at += compareBytes {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		n, err := from.ReadAt(want[:min(compareBytes, size-at)], at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		m, err := to.ReadAt(is[:n], at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		clear(is[m:n]) // what is behind the end will read as zeros
+		if !bytes.Equal(want[:n], is[:n]) {
+			if _, err := to.WriteAt(want[:n], at); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// chunkBytes is how much is copied before somebody looks whether it is still wanted.
+const chunkBytes = 32 << 20
+
+// copyFile makes a new file with the content of another, by sharing its blocks where that can be, which it reports.
+func copyFile(ctx context.Context, from, to string) (cloned bool, err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = in.Close() }() // read only
+	out, err := os.OpenFile(to, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	if clone(out, in) {
+		return true, nil
+	}
+	return false, copyChunks(ctx, out, in)
+}
+
+// copyChunks lets the kernel copy, from where both files stand to the end.
+func copyChunks(ctx context.Context, out, in *os.File) error {
+	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if _, err := io.CopyN(out, in, chunkBytes); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
