@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/internal/ledger"
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
 
@@ -217,9 +218,20 @@ type manifest struct {
 
 func (d *Drill) writeManifest() error {
 	return writeJSON(d.folder.manifest(), manifest{
-		Run: d.run.ID(), Spec: d.spec, Runtime: d.opts.Runtime.Name(), Prepared: d.prepared,
+		Run: d.run.ID(), Spec: d.toldSpec(), Runtime: d.opts.Runtime.Name(), Prepared: d.prepared,
 		Restoring: d.versions.restoring, Opened: time.Now(),
 	})
+}
+
+// toldSpec is the spec as it may be written down.
+func (d *Drill) toldSpec() Spec {
+	spec := d.spec
+	if d.covers() && spec.Own.Canary != "" {
+		own := *spec.Own
+		own.Canary = string(d.coverer()(ledger.Key(own.Canary)))
+		spec.Own = &own
+	}
+	return spec
 }
 
 // Folder returns where the evidence lies.

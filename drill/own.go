@@ -34,6 +34,8 @@ type Own struct {
 	Expect string `json:"expect,omitempty"`
 	// Canary is a key under which somebody writes the time again and again; its age is that of the backup. None if empty.
 	Canary string `json:"canary,omitempty"`
+	// Redact hides the names of keys in everything that the drill writes and says. They can still be told apart.
+	Redact bool `json:"redact,omitempty"`
 }
 
 // name is what a person calls the backup.
@@ -141,7 +143,7 @@ func (d *Drill) receive(ctx context.Context) error {
 		d.own.manifest = &manifest
 	}
 	// Copies for reading are made in the run's folder: the one of the backup is not ours to write to.
-	d.opts.Worker.Scratch = d.run.WorkDir()
+	d.opts.Worker.Scratch, d.opts.Worker.Mute = d.run.WorkDir(), own.Redact
 	fetch := d.fetchFile
 	if own.Living != nil {
 		fetch = d.fetchLiving

@@ -62,7 +62,7 @@ func (d *Drill) freshness() *verify.Freshness {
 	if beat == nil {
 		return nil
 	}
-	fresh := &verify.Freshness{Key: ledger.Key(d.spec.Own.Canary), At: beat.At, Fault: beat.Fault}
+	fresh := &verify.Freshness{Key: d.coverer()(ledger.Key(d.spec.Own.Canary)), At: beat.At, Fault: beat.Fault}
 	if beat.Fault == "" {
 		fresh.Age = d.own.began.Sub(beat.At)
 	}

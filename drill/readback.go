@@ -102,11 +102,16 @@ func (d *Drill) readMember(ctx context.Context, m *harness.Member, at readAt) (v
 	history, keyspace := d.folder.shows(m.Name())
 	var back load.Readback
 	err = writeStream(history, func(record func(ledger.Record) error) error {
-		return writeStream(keyspace, func(pair func(ledger.Pair) error) (err error) {
+		return writeStream(keyspace, func(pair func(ledger.Pair) error) error {
+			take, flush, err := d.coverPairs(pair)
+			if err != nil {
+				return err
+			}
 			back, err = load.ReadBack(ctx, client, load.ReadSpec{
-				Revision: at.revision, Compacted: at.compacted, DigestKey: d.opts.DigestKey, History: record, Keyspace: pair,
+				Revision: at.revision, Compacted: at.compacted, DigestKey: d.opts.DigestKey,
+				History: d.coverRecords(record), Keyspace: take,
 			})
-			return err
+			return errors.Join(err, flush())
 		})
 	})
 	shown.ID, shown.ClusterID, shown.Revision = back.MemberID, back.ClusterID, back.Revision

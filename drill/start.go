@@ -44,6 +44,7 @@ func (d *Drill) Start(ctx context.Context) (*harness.Cluster, error) {
 func (d *Drill) prepare(ctx context.Context, birth harness.Birth) (*harness.Cluster, error) {
 	birth.Generation, birth.Args = d.nextGeneration(), append(slices.Clone(d.opts.EtcdArgs), birth.Args...)
 	birth.Login = d.login()
+	birth.Scrub = d.scrub()
 	birth.Security, birth.SeparateWAL = d.security, d.spec.SeparateWAL
 	birth.Version = cmp.Or(birth.Version, d.prepared.Version)
 	cluster, err := harness.Prepare(ctx, d.site, birth)

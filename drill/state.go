@@ -43,10 +43,19 @@ func (d *Drill) readState(ctx context.Context, m *harness.Member, cluster identi
 	}
 	defer client.Close() //nolint:errcheck // nothing is lost by closing
 	var state ledger.State
+	cover := d.coverer()
 	err = writeStream(d.folder.leasesOf(m.Name()), func(lease func(ledger.Lease) error) (err error) {
-		state, err = load.ReadState(ctx, client, lease)
+		state, err = load.ReadState(ctx, client, func(l ledger.Lease) error {
+			if d.covers() {
+				l = l.Cover(cover)
+			}
+			return lease(l)
+		})
 		return err
 	})
+	if d.covers() {
+		state = state.Cover(cover)
+	}
 	return &state, err
 }
 

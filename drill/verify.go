@@ -78,7 +78,7 @@ func (d *Drill) readSource(ctx context.Context, src recovery.Source, into *verif
 	history, keyspace := d.folder.shows(sourceName)
 	contents, err := recovery.Extract(ctx, d.opts.Worker, src, recovery.Extraction{
 		DigestKey: d.opts.DigestKey, History: history, Keyspace: keyspace, BumpedTo: into.BumpedTo,
-		Leases: d.folder.leasesOf(sourceName), State: d.folder.state(sourceName), Beat: d.beat(),
+		Leases: d.folder.leasesOf(sourceName), State: d.folder.state(sourceName), Beat: d.beat(), Cover: d.covers(),
 	})
 	if err != nil {
 		return contents, err

@@ -13,6 +13,8 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/onsi/gomega/gexec"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
@@ -109,6 +111,62 @@ var _ = Describe("what is in a backup of one's own", Label("cli", "etcd"), func(
 		bad := u.call("manifest", manifest)
 		bad.ends(ctx, 1, time.Minute)
 		Expect(string(bad.Err.Contents())).To(ContainSubstring("not a bbolt database"))
+	}, SpecTimeout(ownWithin))
+
+	DescribeTable("is told to nobody: values never, and names of keys only where they may be", func(ctx SpecContext, hidden bool) {
+		cluster := live(ctx, drill.Spec{Members: 1, Auth: true})
+		client := cluster.client(ctx)
+		lease := must(client.Grant(ctx, 3600))
+		must(client.Put(ctx, "/planted-name/a", "planted-value-1", clientv3.WithLease(lease.ID)))
+		for i := range 30 { // the order of hidden names is another one
+			must(client.Put(ctx, fmt.Sprintf("/registry/planted-name/%02d", i), "k8s:enc:planted-value:v1:2"))
+		}
+		must(client.Put(ctx, "/planted-name/gone", "planted-value-3"))
+		must(client.Delete(ctx, "/planted-name/gone"))
+		must(client.Put(ctx, "/planted-name/beat", "planted-value-4"))
+		must(client.RoleAdd(ctx, "reader"))
+		must(client.RoleGrantPermission(ctx, "reader", "/planted-name/", "/planted-name0", clientv3.PermissionType(clientv3.PermRead)))
+		args := []string{"--snapshot", cluster.snapshot(ctx), "--members", "3"}
+		if hidden {
+			args = append(args, "--redact", "keys", "--canary", "/planted-name/beat")
+		}
+		p := newUser().drill(args...)
+		code := 0
+		if hidden {
+			code = 2 // the canary holds no time
+		}
+		p.ends(ctx, code, ownWithin)
+		verdict := p.report().Verdict
+		Expect(verdict.Compared.Keys).To(BeEquivalentTo(32))
+		Expect(verdict.Compared.Members).To(Equal(3))
+		Expect(verdict.Findings).To(HaveLen(code / 2))
+		expectSecret(p, "planted-value")
+		if hidden {
+			expectSecret(p, "planted-name")
+			Expect(string(must(os.ReadFile(filepath.Join(p.out, "members", "m1", "etcd.log"))))).To(
+				And(ContainSubstring("ready to serve client requests"), ContainSubstring("(left out)")))
+			Expect(string(must(os.ReadFile(filepath.Join(p.out, "source", "keyspace.jsonl"))))).To(ContainSubstring(`{"k":"key:`))
+		}
+	},
+		Entry("shown", false, SpecTimeout(ownWithin)),
+		Entry("hidden", true, SpecTimeout(ownWithin)),
+	)
+
+	It("is told to nobody where it is refused or damaged", func(ctx SpecContext) {
+		cluster := live(ctx, drill.Spec{Members: 1})
+		pairs := map[string]string{}
+		for i := range 400 {
+			pairs[fmt.Sprintf("/planted-name/%03d", i)] = strings.Repeat("planted-value", 20)
+		}
+		cluster.put(ctx, pairs)
+		good := must(os.ReadFile(cluster.snapshot(ctx)))
+		for _, variant := range spoil.Variants() {
+			By(variant.Name)
+			u := newUser()
+			p := u.drill("--snapshot", u.put("backup", must(variant.Spoil(slices.Clone(good)))), "--members", "1", "--redact", "keys")
+			Eventually(ctx, p.Session).WithTimeout(ownWithin).Should(gexec.Exit())
+			expectSecret(p, "planted")
+		}
 	}, SpecTimeout(ownWithin))
 
 	It("may be a whole data directory, as a drill keeps it", func(ctx SpecContext) {

@@ -71,6 +71,18 @@ var _ = Describe("a backup of one's own", Label("cli", "etcd"), func() {
 		expectNoCopies(p.out)
 	}, SpecTimeout(ownWithin))
 
+	It("is spoken of by digests that can be compared only under one key", func(ctx SpecContext) {
+		keyspace := func(args ...string) string {
+			p := u.drill(append([]string{"--snapshot", absolute(kubernetesBackup), "--members", "1"}, args...)...)
+			p.ends(ctx, 0, ownWithin)
+			return string(must(os.ReadFile(filepath.Join(p.out, "source", "keyspace.jsonl"))))
+		}
+		key := u.put("key", []byte("sixteen bytes ok"))
+		first := keyspace("--digest-key", key)
+		Expect(keyspace("--digest-key", key)).To(Equal(first))
+		Expect(keyspace()).NotTo(Equal(first))
+	}, SpecTimeout(ownWithin))
+
 	It("is copied to the drill folder for nobody else, and stays there if it is to be kept", func(ctx SpecContext) {
 		u.stdin = bytes.NewReader(must(os.ReadFile(kubernetesBackup)))
 		p := u.drill("--snapshot", "-", "--members", "1", "--keep", "all")
@@ -144,7 +156,8 @@ var _ = Describe("a backup of one's own", Label("cli", "etcd"), func() {
 	It("is not mixed with a drill that makes its own disaster", func(ctx SpecContext) {
 		for _, args := range [][]string{
 			{"--snapshot", kubernetesBackup, "--lose", "2"}, {"--snapshot", kubernetesBackup, "--keys", "5"}, {"--snapshot", ""},
-			{"--snapshot", kubernetesBackup, "--members", "0"}, {"--snapshot", kubernetesBackup, "--max-unpacked", "lots"},
+			{"--snapshot", kubernetesBackup, "--members", "0"}, {"--snapshot", kubernetesBackup, "--max-unpacked", "lots"}, {"--snapshot", kubernetesBackup, "--redact", "values"}, {"--redact", "keys"},
+			{"--snapshot", kubernetesBackup, "--digest-key", u.put("short", []byte("short"))},
 			{"--max-unpacked", "1G"}, {"--snapshot", kubernetesBackup, "--etcd-version", "3.6", "--restore-version", "3.7"},
 		} {
 			p := u.drill(args...)

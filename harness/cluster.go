@@ -45,6 +45,10 @@ type Birth struct {
 	// SeparateWAL has every member keep its write-ahead log apart from its data, see Place.
 	SeparateWAL bool
 
+	// Scrub, if not nil, is what becomes of each line that a member prints, on its way to whoever reads its log: the line without
+	// its end, or another one, or nothing.
+	Scrub func(line string) (kept string, keep bool)
+
 	access Access // to the members, but for their names
 }
 
@@ -108,7 +112,7 @@ func prepareMember(ctx context.Context, site Site, birth Birth, seat Seat) (*Mem
 	}
 	return &Member{
 		seat: seat, id: id, node: node, nodeName: name, disk: disk, args: args, version: birth.Version,
-		files: files, access: birth.access.To(seat.Name),
+		files: files, access: birth.access.To(seat.Name), scrub: birth.Scrub,
 	}, nil
 }
 

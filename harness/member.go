@@ -26,6 +26,8 @@ type Member struct {
 	files map[string][]byte
 	// access is how the drill's own clients reach the member.
 	access Access
+	// scrub is that of the Birth.
+	scrub func(line string) (kept string, keep bool)
 }
 
 // Name returns the member's name, for example "m1".
@@ -90,6 +92,9 @@ func (m *Member) Endpoint(ctx context.Context) (Endpoint, error) {
 // Logs returns everything that the member's process has printed.
 func (m *Member) Logs(ctx context.Context) (io.ReadCloser, error) {
 	logs, err := m.node.Logs(ctx)
+	if err == nil && m.scrub != nil {
+		logs = scrubbed(logs, m.scrub)
+	}
 	return logs, m.wrap("read log of", err)
 }
 

@@ -40,7 +40,7 @@ func (m *Member) elsewhere(ctx context.Context, site Site, node string, disk Dis
 	}
 	return &Member{
 		seat: m.seat, id: m.id, node: made, nodeName: node, disk: disk, files: m.files, args: args, version: m.version,
-		access: m.access,
+		access: m.access, scrub: m.scrub,
 	}, nil
 }
 

@@ -1,18 +1,19 @@
 package recovery
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"maps"
 	"os"
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/server/v3/lease"
 	"go.etcd.io/etcd/server/v3/storage/backend"
 	"go.etcd.io/etcd/server/v3/storage/mvcc"
@@ -39,25 +40,30 @@ func (j *job) extract(ctx context.Context, task extractTask) (*Contents, error) 
 			return err
 		}
 		attached := map[int64][]ledger.Key{}
-		var census objectCensus
-		names := newNameDigest()
+		census := objectCensus{}
+		if task.Cover {
+			census.cover = task.coverer()
+		}
 		if len(task.Beat) > 0 {
 			contents.Beat = absentBeat()
 		}
+		contents.KeyNames = digestNames(live)
 		err = writeLines(task.Keyspace, &contents.Keys, func(write func(ledger.Pair) error) error {
-			return writeKeyspace(tx, live, digest, func(p ledger.Pair, value []byte) error {
-				if p.Lease != 0 {
-					attached[p.Lease] = append(attached[p.Lease], p.Key)
+			return forEachLive(tx, live, task.coverer(), func(name ledger.Key, kv *mvccpb.KeyValue) error {
+				if kv.Lease != 0 {
+					attached[kv.Lease] = append(attached[kv.Lease], name)
 				}
-				census.take(string(p.Key), value)
-				names.take(string(p.Key))
-				if len(task.Beat) > 0 && string(p.Key) == string(task.Beat) {
-					contents.Beat = beatOf(value)
+				census.take(string(kv.Key), kv.Value)
+				if len(task.Beat) > 0 && string(kv.Key) == string(task.Beat) {
+					contents.Beat = beatOf(kv.Value)
 				}
-				return write(p)
+				return write(ledger.Pair{
+					Key: name, Digest: digest(kv.Value),
+					Create: kv.CreateRevision, Mod: kv.ModRevision, Version: kv.Version, Lease: kv.Lease,
+				})
 			})
 		})
-		contents.Kubernetes, contents.KeyNames = census.result(), names.result()
+		contents.Kubernetes = census.result()
 		if err != nil || task.State == "" {
 			return err
 		}
@@ -75,7 +81,7 @@ func (j *job) extract(ctx context.Context, task extractTask) (*Contents, error) 
 // writeHistory writes the records above the compaction point and returns the revision of every live key.
 func writeHistory(ctx context.Context, tx *bolt.Tx, task extractTask, contents *Contents) (map[string]mvcc.Revision, error) {
 	live := map[string]mvcc.Revision{}
-	digest := ledger.Digester(task.DigestKey)
+	digest, cover := ledger.Digester(task.DigestKey), task.coverer()
 	err := writeLines(task.History, &contents.Records, func(write func(ledger.Record) error) error {
 		return forEachRecord(ctx, tx, func(r rawRecord) error {
 			switch {
@@ -87,7 +93,7 @@ func writeHistory(ctx context.Context, tx *bolt.Tx, task extractTask, contents *
 			if r.rev.Main <= task.Compacted {
 				return nil
 			}
-			record := ledger.Record{Rev: r.rev.Main, Sub: r.rev.Sub, Key: ledger.Key(r.kv.Key), Delete: r.tombstone}
+			record := ledger.Record{Rev: r.rev.Main, Sub: r.rev.Sub, Key: cover(ledger.Key(r.kv.Key)), Delete: r.tombstone}
 			if !r.tombstone {
 				record.Digest = digest(r.kv.Value)
 				record.Create, record.Mod = r.kv.CreateRevision, r.kv.ModRevision
@@ -99,22 +105,27 @@ func writeHistory(ctx context.Context, tx *bolt.Tx, task extractTask, contents *
 	return live, err
 }
 
-// writeKeyspace writes the live keys, with their values beside them. No record lies above the restore point, so the last record of
-// a key counts.
-func writeKeyspace(
-	tx *bolt.Tx, live map[string]mvcc.Revision, digest func([]byte) string, write func(p ledger.Pair, value []byte) error,
+// forEachLive visits the live keys by the names under which they are written. No record lies above the restore point, so the last
+// record of a key counts.
+func forEachLive(
+	tx *bolt.Tx, live map[string]mvcc.Revision, cover func(ledger.Key) ledger.Key, visit func(name ledger.Key, kv *mvccpb.KeyValue) error,
 ) error {
+	type named struct {
+		name ledger.Key
+		at   mvcc.Revision
+	}
+	all := make([]named, 0, len(live))
+	for key, at := range live {
+		all = append(all, named{cover(ledger.Key(key)), at})
+	}
+	slices.SortFunc(all, func(a, b named) int { return cmp.Compare(a.name, b.name) })
 	bucket := tx.Bucket(schema.Key.Name())
-	for _, key := range slices.Sorted(maps.Keys(live)) {
-		at := mvcc.RevToBytes(live[key], mvcc.NewRevBytes())
+	for _, one := range all {
+		at := mvcc.RevToBytes(one.at, mvcc.NewRevBytes())
 		r, err := decodeRecord(at, bucket.Get(at))
-		if err != nil {
-			return err
+		if err == nil {
+			err = visit(one.name, r.kv)
 		}
-		err = write(ledger.Pair{
-			Key: ledger.Key(key), Digest: digest(r.kv.Value),
-			Create: r.kv.CreateRevision, Mod: r.kv.ModRevision, Version: r.kv.Version, Lease: r.kv.Lease,
-		}, r.kv.Value)
 		if err != nil {
 			return err
 		}
@@ -122,17 +133,15 @@ func writeKeyspace(
 	return nil
 }
 
-// nameDigest is the digest over the names of keys, see Contents.KeyNames.
-type nameDigest struct{ sum hash.Hash }
-
-func newNameDigest() nameDigest { return nameDigest{sha256.New()} }
-
-func (n nameDigest) take(key string) {
-	n.sum.Write(binary.BigEndian.AppendUint64(nil, uint64(len(key))))
-	n.sum.Write([]byte(key))
+// digestNames is the digest over the names of keys, see Contents.KeyNames.
+func digestNames(live map[string]mvcc.Revision) string {
+	sum := sha256.New()
+	for _, key := range slices.Sorted(maps.Keys(live)) {
+		sum.Write(binary.BigEndian.AppendUint64(nil, uint64(len(key))))
+		sum.Write([]byte(key))
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }
-
-func (n nameDigest) result() string { return hex.EncodeToString(n.sum.Sum(nil)) }
 
 // hashKV opens the copy as a server does, which writes to it: the last thing done with it. A lessor that knows no lease is
 // enough, because leases have no part in the hash; without any, a leased key panics.

@@ -20,6 +20,9 @@ type Extraction struct {
 	History, Keyspace, Leases, State string
 	// BumpedTo is the revision to which a plan bumps the source, see Plan.Revision; 0 for none. It matters for the HashKV alone.
 	BumpedTo int64
+	// Cover hides the names of keys in all of the files, as ledger.Coverer does under the DigestKey; the keyspace is then sorted by
+	// what they became.
+	Cover bool
 	// Beat is a key under which a time is expected; none if empty.
 	Beat string
 }
@@ -76,7 +79,7 @@ func Extract(ctx context.Context, w Worker, src Source, x Extraction) (Contents,
 			Source:    copyTask{Kind: src.Kind, Path: src.Path, Copy: copyPath, SHA256: src.SHA256, SkipHashCheck: src.HashSkipped},
 			DigestKey: x.DigestKey, History: x.History, Keyspace: x.Keyspace, Leases: x.Leases, State: x.State,
 			RestorePoint: src.RestorePoint, Compacted: src.Compacted, BumpedTo: x.BumpedTo,
-			Beat: []byte(x.Beat),
+			Beat: []byte(x.Beat), Cover: x.Cover,
 		}
 		resp, err = w.run(ctx, "extract "+src.Path, request{Extract: &task})
 		return err

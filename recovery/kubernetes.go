@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/etcd-drill/etcd-drill/internal/ledger"
 )
 
 // Kubernetes tells what an API server keeps in a source. It holds no name of an object.
@@ -50,6 +52,8 @@ const (
 
 // objectCensus counts objects key by key.
 type objectCensus struct {
+	// cover hides the names of resources that are not Kubernetes' own, because they are parts of keys; nil to hide none.
+	cover      func(ledger.Key) ledger.Key
 	resources  map[string]*Resource
 	objects    int64
 	recognised bool // a value is one that only an API server writes
@@ -95,10 +99,26 @@ func (c *objectCensus) result() *Kubernetes {
 	k := &Kubernetes{Objects: c.objects}
 	for _, r := range c.resources {
 		slices.Sort(r.Providers)
+		if c.cover != nil && !slices.Contains(ownResources(), r.Name) && r.Name != otherResources {
+			r.Name = string(c.cover(ledger.Key(r.Name)))
+		}
 		k.Resources = append(k.Resources, *r)
 	}
 	slices.SortFunc(k.Resources, func(a, b Resource) int { return cmp.Compare(a.Name, b.Name) })
 	return k
+}
+
+// ownResources are those that Kubernetes itself has.
+func ownResources() []string {
+	return strings.Fields(`apiservices.apiregistration.k8s.io certificatesigningrequests clusterrolebindings clusterroles configmaps
+		controllerrevisions cronjobs csidrivers csinodes csistoragecapacities customresourcedefinitions.apiextensions.k8s.io daemonsets
+		deployments deviceclasses endpoints endpointslices events flowschemas health horizontalpodautoscalers ingressclasses ingresses
+		ipaddresses jobs leases limitranges masterleases mutatingwebhookconfigurations namespaces networkpolicies nodes peerserverleases
+		persistentvolumeclaims persistentvolumes poddisruptionbudgets pods podtemplates priorityclasses prioritylevelconfigurations ranges
+		replicasets replicationcontrollers resourceclaims resourceclaimtemplates resourcequotas resourceslices rolebindings roles
+		runtimeclasses secrets serviceaccounts servicecidrs services statefulsets storageclasses
+		validatingadmissionpolicies validatingadmissionpolicybindings validatingwebhookconfigurations volumeattachments
+		volumeattributesclasses`)
 }
 
 // providerOf names the provider if it is one of those that there are: what follows the mark is somebody's data otherwise.

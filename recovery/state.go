@@ -28,6 +28,9 @@ func writeState(tx *bolt.Tx, task extractTask, attached map[int64][]ledger.Key, 
 		return err
 	}
 	state.Leases = int64(len(leases))
+	if task.Cover {
+		state = state.Cover(task.coverer())
+	}
 	text, err := json.Marshal(state)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/etcd-drill/etcd-drill/harness/identity"
+	"github.com/etcd-drill/etcd-drill/internal/ledger"
 )
 
 // request is what a parent asks of a worker: one JSON value on its standard input. Exactly one task is set.
@@ -50,6 +51,15 @@ type extractTask struct {
 	Compacted    int64    `json:"compacted"`
 	BumpedTo     int64    `json:"bumpedTo,omitempty"` // 0 for no bump
 	Beat         []byte   `json:"beat,omitempty"`     // a key
+	Cover        bool     `json:"cover,omitempty"`
+}
+
+// coverer returns what hides the names of keys; they stay as they are where nobody asked for it.
+func (t extractTask) coverer() func(ledger.Key) ledger.Key {
+	if !t.Cover {
+		return func(key ledger.Key) ledger.Key { return key }
+	}
+	return ledger.Coverer(t.DigestKey)
 }
 
 // restoreTask asks for the members of one plan, restored from one source.

@@ -28,6 +28,8 @@ type Worker struct {
 	// Within is how long a worker may take for a task before it is given up as one that hangs, and killed with all that it has
 	// started; an hour if zero. The context's deadline holds as well.
 	Within time.Duration
+	// Mute leaves out of errors what a worker printed last: it may name keys.
+	Mute bool
 	// Log receives what workers print; nothing if nil.
 	Log *slog.Logger
 }
@@ -95,7 +97,11 @@ func (w Worker) runHere(ctx context.Context, verb string, req request) (response
 	}
 	var resp response
 	if decodeErr := decodeMessage(&answer, &resp); err != nil || decodeErr != nil {
-		return response{}, newWorkerError(verb, demise{cmd.ProcessState, tail, kernelKills() > starving})
+		death := newWorkerError(verb, demise{cmd.ProcessState, tail, kernelKills() > starving})
+		if w.Mute {
+			death.Last = nil
+		}
+		return response{}, death
 	}
 	return resp, nil
 }

@@ -23,6 +23,7 @@ type ownFlags struct {
 	livingFlags
 	maxUnpacked byteSize
 	canaryAge   time.Duration
+	redact      string
 }
 
 func (o *ownFlags) add(flags *pflag.FlagSet) {
@@ -32,6 +33,7 @@ func (o *ownFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&o.own.Expect, "expect", "", "with --snapshot: refuse a backup that is not the one of this manifest (etcd-drill manifest)")
 	flags.StringVar(&o.own.Canary, "canary", "", "with --snapshot: a key under which somebody writes the time, in RFC 3339 or seconds since 1970")
 	flags.DurationVar(&o.canaryAge, "canary-max-age", 0, "with --canary: fail if that time is longer ago than this (default: no target)")
+	flags.StringVar(&o.redact, "redact", "", "with a backup of yours: keys hides the names of keys in everything that is written and said")
 	o.livingFlags.add(flags)
 	flags.Var(&o.maxUnpacked, "max-unpacked", "refuse a packed backup, or one from standard input, that is larger than this")
 }
@@ -53,7 +55,8 @@ func (o *ownFlags) wanted(flags *pflag.FlagSet) (bool, error) {
 		return nil
 	}
 	err := errors.Join(
-		needs(file || living, "a backup of your own; name it with --snapshot FILE, or a living cluster with --endpoints", "canary", "canary-max-age"),
+		needs(file || living, "a backup of your own; name it with --snapshot FILE, or a living cluster with --endpoints", "canary", "canary-max-age",
+			"redact"),
 		needs(file, "a backup of your own; name it with --snapshot FILE", "expect", "max-unpacked"),
 		needs(living, "a living cluster; name its members with --endpoints", livingNames()...),
 	)
@@ -68,6 +71,9 @@ func (o *ownFlags) wanted(flags *pflag.FlagSet) (bool, error) {
 			return false, usage(fmt.Errorf("--%s is for a drill that makes its own disaster; a backup is drilled by itself, so leave it away", name))
 		}
 	}
+	if flags.Changed("redact") && o.redact != "keys" {
+		return false, usage(fmt.Errorf("unknown --redact %q: choose keys", o.redact))
+	}
 	if file && o.own.File == "" {
 		return false, usage(errors.New("--snapshot needs the name of a file or directory, or - for standard input"))
 	}
@@ -80,6 +86,7 @@ func (o *ownFlags) wanted(flags *pflag.FlagSet) (bool, error) {
 // spec is the drill of the backup. Whoever names an etcd of their own has it run, whatever wrote the backup.
 func (o *ownFlags) spec(base drill.Spec, host hostFlags) (drill.Spec, error) {
 	own := o.own
+	own.Redact = o.redact != ""
 	if len(o.endpoints) > 0 {
 		living, err := o.living()
 		if err != nil {

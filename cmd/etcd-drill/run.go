@@ -26,9 +26,10 @@ type runCommand struct {
 	hostFlags
 	output
 	goalFlags
-	out     string
-	keep    string
-	timeout time.Duration
+	out       string
+	keep      string
+	timeout   time.Duration
+	digestKey string
 }
 
 func newRun() *cobra.Command {
@@ -65,6 +66,8 @@ a living cluster first, which is only read.`,
 	r.goalFlags.add(flags)
 	flags.StringVar(&r.out, "out", "", "drill folder, must be empty (default: .drill/RUN)")
 	flags.StringVar(&r.keep, "keep", string(drill.KeepFailed), "keep data directories of which drills: failed, all or none (of a backup of your own: none)")
+	flags.StringVar(&r.digestKey, "digest-key", "",
+		"file with the key under which the evidence speaks of values, 16 bytes or more (default: drawn, and written down nowhere)")
 	flags.DurationVar(&r.timeout, "timeout", 15*time.Minute, "give up a drill after this long")
 	r.output.add(flags)
 	return cmd
@@ -210,9 +213,30 @@ func (r *runCommand) rehearse(ctx context.Context, spec drill.Spec, at place, ri
 	if err != nil {
 		return report.Report{}, err
 	}
+	if opts.DigestKey, err = r.readDigestKey(); err != nil {
+		return report.Report{}, err
+	}
 	rig.console.begin(at, spec.Title())
 	opts.Folder, opts.Number, opts.Of = r.folder(opts.RunID, at), at.number, at.of
 	return drill.Rehearse(ctx, spec, opts)
+}
+
+// minDigestKey is how many bytes a key of digests must have, so that it cannot be guessed.
+const minDigestKey = 16
+
+// readDigestKey returns nothing where no key was named.
+func (r *runCommand) readDigestKey() ([]byte, error) {
+	if r.digestKey == "" {
+		return nil, nil
+	}
+	key, err := os.ReadFile(r.digestKey)
+	if err != nil {
+		return nil, fmt.Errorf("read --digest-key: %w", err)
+	}
+	if len(key) < minDigestKey {
+		return nil, usage(fmt.Errorf("--digest-key %s has %d bytes, which can be guessed; it needs %d", r.digestKey, len(key), minDigestKey))
+	}
+	return key, nil
 }
 
 // drillsDir is where drills keep their folders if nobody names another place.

@@ -112,7 +112,7 @@ func (r *reading) keyspace(ctx context.Context) error {
 		resp, err := r.client.Get(ctx, from, clientv3.WithFromKey(), clientv3.WithSerializable(),
 			clientv3.WithRev(r.spec.Revision), clientv3.WithLimit(pageKeys))
 		if err != nil {
-			return fmt.Errorf("range from key %q: %w", from, err)
+			return fmt.Errorf("range after %d keys: %w", r.result.Keys, err) // a key may be a secret
 		}
 		if err := r.sameMember(resp.Header); err != nil {
 			return err
@@ -123,7 +123,7 @@ func (r *reading) keyspace(ctx context.Context) error {
 				Create: kv.CreateRevision, Mod: kv.ModRevision, Version: kv.Version, Lease: kv.Lease,
 			}
 			if err := r.spec.Keyspace(pair); err != nil {
-				return fmt.Errorf("keep key %q: %w", kv.Key, err)
+				return fmt.Errorf("keep key number %d: %w", r.result.Keys+1, err)
 			}
 			r.result.Keys++
 		}
@@ -131,7 +131,7 @@ func (r *reading) keyspace(ctx context.Context) error {
 			return nil
 		}
 		if len(resp.Kvs) == 0 {
-			return fmt.Errorf("range from key %q: the member announces more keys and sends none", from)
+			return fmt.Errorf("range after %d keys: the member announces more keys and sends none", r.result.Keys)
 		}
 		from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
 	}
