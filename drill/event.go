@@ -45,6 +45,7 @@ const (
 	EventReadBack       EventName = "read-back"     // every member's history and keyspace were read
 	EventJudged         EventName = "judged"        // the verdict is written
 	EventJoined         EventName = "joined"        // a learner joined a living cluster, or was promoted
+	EventCaughtUp       EventName = "caught-up"     // a member that was added is ready; the text is its name
 	EventReplaced       EventName = "replaced"      // the lost members were replaced in the living cluster
 	EventHealed         EventName = "healed"        // an outage was undone without a restore
 	EventClosed         EventName = "closed"        // nothing of the drill is left outside its folder

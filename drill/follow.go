@@ -161,7 +161,10 @@ func (w *walk) await(ctx context.Context, at int) error {
 		}
 	}
 	if via := w.joinedVia(m.Name()); via != "" {
-		return w.reborn.AwaitJoined(ctx, via, m.Name(), w.drill.opts.ReadyWithin)
+		if err := w.reborn.AwaitJoined(ctx, via, m.Name(), w.drill.opts.ReadyWithin); err != nil {
+			return err
+		}
+		return w.drill.events.emit(EventCaughtUp, "%s", m.Name())
 	}
 	return m.AwaitReady(ctx, w.reborn.ID(), w.drill.opts.ReadyWithin)
 }

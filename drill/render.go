@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/etcd-drill/etcd-drill/internal/ledger"
 	"github.com/etcd-drill/etcd-drill/internal/report"
@@ -147,10 +148,16 @@ func readEvents(path string) ([]Event, error) {
 
 func turnsOf(all []Event) report.Turns {
 	log := events{all: all}
-	return report.Turns{
+	turns := report.Turns{
 		Healed: log.at(EventHealed), AllDown: log.at(EventAllDown), Started: log.at(EventStarted),
-		Fencing: log.at(EventFencing), Fenced: log.at(EventFenced),
+		Fencing: log.at(EventFencing), Fenced: log.at(EventFenced), Joined: map[string]time.Time{},
 	}
+	for _, e := range all {
+		if e.Name == EventCaughtUp {
+			turns.Joined[e.Text] = e.At
+		}
+	}
+	return turns
 }
 
 func momentsOf(all []Event) []report.Moment {

@@ -40,8 +40,12 @@ func (r Report) comesBack() answer {
 	switch r.outcome() {
 	case verify.Intact:
 		a.Short, a.Class = "Yes", good
-		a.Text = fmt.Sprintf("%s of %d hold what the source promised: %s explained, %s compared.", count(int64(v.Compared.Members), "member"),
-			max(r.Spec.Members, v.Compared.Members), count(v.Compared.Revisions, "revision"), count(v.Compared.Keys, "key"))
+		held := "hold what the source promised"
+		if !r.fromSource() {
+			held = "hold the same, and what was acknowledged"
+		}
+		a.Text = fmt.Sprintf("%s of %d %s: %s explained, %s compared.", count(int64(v.Compared.Members), "member"),
+			r.wantedMembers(), held, count(v.Compared.Revisions, "revision"), count(v.Compared.Keys, "key"))
 	case verify.Damaged:
 		a.Short, a.Class, a.Text = "Damaged", bad, count(int64(v.FindingCount), "finding")+" against it."
 		for _, finding := range v.Findings {
@@ -107,17 +111,17 @@ func (r Report) loses() answer {
 		a.Short, a.Text = "Nothing", "No acknowledged write was lost (RPO 0s)."
 	default:
 		a.Short = count(loss.Writes, "write")
-		a.Text = fmt.Sprintf("Acknowledged, and above revision %d, where the source ends. The first returned %s before the signal (RPO).",
-			r.Verdict.RestorePoint, fine(loss.Window))
+		a.Text = fmt.Sprintf("Acknowledged, and above revision %d, where %s. The first returned %s before the signal (RPO).",
+			r.Verdict.RestorePoint, r.endOfKept(), fine(loss.Window))
 		if loss.Window <= 0 {
-			a.Text = fmt.Sprintf("Acknowledged, and above revision %d, where the source ends. All returned after the signal: members do not "+
-				"die at once (RPO 0s).", r.Verdict.RestorePoint)
+			a.Text = fmt.Sprintf("Acknowledged, and above revision %d, where %s. All returned after the signal: members do not "+
+				"die at once (RPO 0s).", r.Verdict.RestorePoint, r.endOfKept())
 		}
 	}
 	if r.dataDamaged() {
 		a.Short, a.Class = count(loss.Writes, "write")+", and damage", bad
 		if loss.Writes == 0 {
-			a.Text = fmt.Sprintf("No acknowledged write lies above revision %d, where the source ends.", r.Verdict.RestorePoint)
+			a.Text = fmt.Sprintf("No acknowledged write lies above revision %d, where %s.", r.Verdict.RestorePoint, r.endOfKept())
 		}
 		a.Text += " But what must be there, up to it, is not as it was: see the findings."
 	}
@@ -130,6 +134,27 @@ func (r Report) loses() answer {
 		}
 	}
 	return a
+}
+
+// wantedMembers is how many members the recovered cluster must have.
+func (r Report) wantedMembers() int {
+	if r.Spec.RestoreMembers > 0 {
+		return r.Spec.RestoreMembers
+	}
+	return r.Spec.Members
+}
+
+// endOfKept names what ends at the restore point.
+func (r Report) endOfKept() string {
+	if r.fromSource() {
+		return "the source ends"
+	}
+	return "what was kept ends"
+}
+
+// fromSource tells whether the cluster was recovered from a backup. Where it was not, the first member stands for one.
+func (r Report) fromSource() bool {
+	return r.Backup != nil || r.Plan != nil && r.Plan.SourceSHA256 != ""
 }
 
 // dataDamaged tells whether data that the source promises is not there, or not as it was.

@@ -156,6 +156,8 @@ func TestLanesSayWhatEachMemberDid(t *testing.T) {
 	kept.Identity.NewCluster, keptTurns.AllDown = 1, time.Time{}
 	kept.Identity.NewMembers = map[string]identity.MemberID{"m1": 9, "m2": 2, "m3": 3}
 	healed, healedTurns := kept, Turns{Healed: second(70)}
+	joining, joiningTurns := fresh, turns
+	joiningTurns.Joined = map[string]time.Time{"m10": second(120), "m2": second(100)}
 	ended, endedTurns := fresh, Turns{AllDown: second(60)}
 	ended.Identity.NewMembers = nil
 	for name, c := range map[string]struct {
@@ -166,6 +168,10 @@ func TestLanesSayWhatEachMemberDid(t *testing.T) {
 		"restored": {fresh, turns, []string{
 			"m1: starting 0-10, old 10-50, hit 50-80, new 80-160", "m2: starting 0-10, old 10-60, stopped 60-80, new 80-160",
 			"m3: starting 0-10, old 10-50, hit 50-160", "m10: new 80-160",
+		}},
+		"one after the other": {joining, joiningTurns, []string{
+			"m1: starting 0-10, old 10-50, hit 50-80, new 80-160", "m2: starting 0-10, old 10-60, stopped 60-100, new 100-160",
+			"m3: starting 0-10, old 10-50, hit 50-160", "m10: new 120-160",
 		}},
 		"quorum kept": {kept, keptTurns, []string{
 			"m1: starting 0-10, old 10-50, hit 50-80, new 80-160", "m2: starting 0-10, old 10-160",
@@ -238,5 +244,28 @@ func TestPhasesThatTouchShareARow(t *testing.T) {
 	}
 	if want := "start load recover, disaster"; strings.Join(got, ", ") != want {
 		t.Errorf("%s, want %s", strings.Join(got, ", "), want)
+	}
+}
+
+func TestAClusterWithoutASourceIsNotSaidToHoldOne(t *testing.T) {
+	r, turns := drillOf()
+	r.Plan = &Plan{Route: "restart"}
+	r.Verdict = verify.Verdict{
+		Outcome: verify.Intact, RestorePoint: 100, Compared: verify.Compared{Members: 3, Revisions: 99, Keys: 9},
+		Loss: verify.Loss{Writes: 1, Revisions: 50, Window: time.Second},
+	}
+	page := func() string {
+		var out strings.Builder
+		if err := WriteHTML(&out, Page{Report: r, Turns: turns}); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	if got := page(); strings.Contains(got, "the source") || !strings.Contains(got, "3 members of 3 hold the same") {
+		t.Errorf("there was no source:\n%s", got)
+	}
+	r.Plan.SourceSHA256, r.Spec.RestoreMembers = "c0ffee", 5
+	if got := page(); !strings.Contains(got, "3 members of 5 hold what the source promised") || !strings.Contains(got, "in the source") {
+		t.Errorf("there was a source:\n%s", got)
 	}
 }

@@ -230,7 +230,7 @@ func claimRows(claims []verify.Claim) []claimRow {
 func counts(v verify.Verdict) []fact {
 	all := []fact{
 		{"acknowledged writes", strconv.FormatInt(v.Tally.Acknowledged, 10)},
-		{"unknown outcomes", fmt.Sprintf("%d, %d of them in the source", v.Tally.Unknown, v.Tally.UnknownSeen)},
+		{"unknown outcomes", fmt.Sprintf("%d, %d of them kept", v.Tally.Unknown, v.Tally.UnknownSeen)},
 		{"refused writes", strconv.FormatInt(v.Tally.Refused, 10)},
 		{"revisions explained", strconv.FormatInt(v.Compared.Revisions, 10)},
 		{"keys compared", strconv.FormatInt(v.Compared.Keys, 10)},
@@ -319,7 +319,7 @@ func facts(r Report) []fact {
 	for _, name := range slices.SortedFunc(maps.Keys(r.Identity.NewMembers), byNumber) {
 		add("member "+name, r.Identity.NewMembers[name].String())
 	}
-	if r.Plan != nil {
+	if r.Plan != nil && r.Plan.SourceSHA256 != "" {
 		add("source", "SHA-256 "+r.Plan.SourceSHA256)
 		add("hash of the snapshot", map[bool]string{true: "checked", false: "not checked: the source carries none"}[r.Plan.HashChecked])
 		add("token", string(r.Plan.Token))

@@ -150,7 +150,7 @@ func (r Report) proofLine() string {
 		return r.ownProof()
 	}
 	text := fmt.Sprintf("%d/%d members: %d revisions explained, %s phantom, %s torn, %s",
-		c.Members, r.Spec.Members, c.Revisions, r.findings(verify.Phantom), r.findings(verify.Torn), r.hashWord())
+		c.Members, r.wantedMembers(), c.Revisions, r.findings(verify.Phantom), r.findings(verify.Torn), r.hashWord())
 	if r.Spec.BumpRevision > 0 {
 		text += "; history below the bump is compacted and was not read from members"
 	}

@@ -24,7 +24,11 @@ func revisionAxes(r Report) []axis {
 		return nil
 	}
 	highest := max(restore+r.Verdict.Loss.Revisions, restore)
-	axes := []axis{newAxis("all revisions", 1, restore, highest)}
+	held := "in the source"
+	if !r.fromSource() {
+		held = "kept"
+	}
+	axes := []axis{newAxis("all revisions", held, revisions{1, restore, highest})}
 	lost := highest - restore
 	if lost == 0 {
 		return axes
@@ -32,17 +36,21 @@ func revisionAxes(r Report) []axis {
 	if lost > restore/5 {
 		return axes
 	}
-	return append(axes, newAxis("around the restore point", max(restore-lost, 1), restore, highest))
+	return append(axes, newAxis("around the restore point", held, revisions{max(restore-lost, 1), restore, highest}))
 }
 
-func newAxis(caption string, from, restore, highest int64) axis {
+// revisions are those that an axis shows.
+type revisions struct{ from, restore, highest int64 }
+
+func newAxis(caption, held string, s revisions) axis {
+	from, restore, highest := s.from, s.restore, s.highest
 	at := func(revision int64) percent {
 		return percent(100 * float64(revision-from) / float64(max(highest-from, 1)))
 	}
 	a := axis{Caption: caption}
 	a.Parts = append(a.Parts, stretch{
-		Width: max(at(restore), smallest), Class: "kept", Label: "in the source",
-		Title: fmt.Sprintf("revisions %d to %d are in the source", from, restore),
+		Width: max(at(restore), smallest), Class: "kept", Label: held,
+		Title: fmt.Sprintf("revisions %d to %d are %s", from, restore, held),
 	})
 	a.Ticks = append(a.Ticks, tick{X: 0, Text: strconv.FormatInt(from, 10)},
 		tick{X: at(restore), Anchor: "middle", Text: fmt.Sprintf("R = %d", restore)})
@@ -50,7 +58,7 @@ func newAxis(caption string, from, restore, highest int64) axis {
 		x := min(at(restore), 100-smallest)
 		a.Parts = append(a.Parts, stretch{
 			X: x, Width: max(100-x, smallest), Class: "lost", Label: "lost",
-			Title: fmt.Sprintf("revisions %d to %d are not in the source", restore+1, highest),
+			Title: fmt.Sprintf("revisions %d to %d are not", restore+1, highest),
 		})
 		a.Ticks = append(a.Ticks, tick{X: 100, Text: strconv.FormatInt(highest, 10)})
 	}

@@ -17,6 +17,19 @@ type Turns struct {
 	Started time.Time // the first member of the new cluster, or of the old one that goes on, was started
 	Fencing time.Time // an old member was started beside the new cluster
 	Fenced  time.Time // and was ended
+	// Joined is when each member that was added to a cluster was ready, by its name.
+	Joined map[string]time.Time
+}
+
+// again is when this member ran again, or for the first time; zero if it did not.
+func (t Turns) again(name string) time.Time {
+	if at, joined := t.Joined[name]; joined {
+		return at
+	}
+	if t.Started.IsZero() {
+		return t.Healed
+	}
+	return t.Started
 }
 
 // Moment is one line of the drill's event log.
@@ -183,10 +196,7 @@ func (t timeline) member(name string, r Report, turns Turns) lane {
 	victim := slices.Contains(r.Outage.Victims, name)
 	_, back := r.Identity.NewMembers[name]
 	var parts []stretch
-	again, untouched := turns.Started, !victim && turns.AllDown.IsZero()
-	if !turns.Healed.IsZero() && again.IsZero() {
-		again = turns.Healed
-	}
+	again, untouched := turns.again(name), !victim && turns.AllDown.IsZero()
 	begin := t.span.From
 	if start, ok := r.phase(PhaseStart); ok {
 		begin = start.StartedAt.Add(start.Duration)
