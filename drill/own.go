@@ -128,8 +128,31 @@ func (d *Drill) rehearseOwn(ctx context.Context) (r rehearsal, err error) {
 	if p.Reborn, err = d.Restore(ctx, p.Plan, d.bootOwn()...); err != nil {
 		return r, fmt.Errorf("recover: %w", err)
 	}
+	if err := d.watchOwn(ctx, p); err != nil {
+		return r, err
+	}
 	r.verdict, err = d.verifyOwn(ctx, *p)
 	return r, err
+}
+
+const (
+	// seenBeyond is how many revisions beyond the backup its clients are taken to have seen. Nobody knows; they have seen some.
+	seenBeyond = 100
+	// informerKeys is how many keys an informer of the drill keeps at most.
+	informerKeys = 100_000
+)
+
+// watchOwn tries what clients that come from the lost cluster are told by one whose revision was bumped: they must be cancelled, and
+// an informer must then hold what the cluster holds. Without a bump they would wait without a word, which the advice says.
+func (d *Drill) watchOwn(ctx context.Context, p *Proof) (err error) {
+	last := min(p.Source.RestorePoint+seenBeyond, p.Plan.Revision()-2) // beyond that no bump is large enough
+	if p.Plan.BumpRevision == 0 || last < p.Source.RestorePoint {
+		return nil
+	}
+	if p.Watching, err = d.watchOn(ctx, p.Reborn.Cluster, last, p.Source.Keys <= informerKeys); err != nil {
+		return err
+	}
+	return p.Watching.Prove(ctx, p.Reborn)
 }
 
 // receive takes the backup and checks it.

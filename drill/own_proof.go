@@ -20,6 +20,9 @@ func (d *Drill) verifyOwn(ctx context.Context, p Proof) (verify.Verdict, error) 
 		Witness: verify.BySource, Members: len(p.Plan.Members), Canary: p.Reborn.Canary, Source: sourceOf(p.Plan),
 		Identity: d.ownIdentity(p.Plan), Roster: rosterOf(p.Reborn.Cluster), Disarmed: p.Reborn.Disarmed,
 	}
+	if p.Watching != nil {
+		plain.Watches = p.Watching.Seen
+	}
 	work, workCtx := errgroup.WithContext(ctx)
 	work.Go(func() (err error) {
 		if d.own.contents, err = d.readSource(workCtx, p.Source, plain.Source); err == nil {

@@ -58,12 +58,19 @@ func (d *Drill) adviceFor(k *recovery.Kubernetes) []string {
 		advice = append(advice, fmt.Sprintf("you also need the key: encrypted at rest are %s; without the API server's "+
 			"EncryptionConfiguration they come back and nobody can read them", strings.Join(of, ", ")))
 	}
-	if d.spec.BumpRevision == 0 {
+	switch n := d.spec.BumpRevision; {
+	case n > 0 && n < usualBump:
+		advice = append(advice, fmt.Sprintf("bump by more: %d is enough only if fewer revisions were written after the backup; %d is usual", n, usualBump))
+	case n == 0:
 		advice = append(advice, "bump the revision: kubelets and controllers go on watching from revisions that they have seen, and after a plain "+
-			"restore hear nothing until the new cluster passes them; drill it with --bump-revision 1000000000 --mark-compacted")
+			"restore hear nothing until the new cluster passes them; "+
+			fmt.Sprintf("drill it with --bump-revision %d --mark-compacted", usualBump))
 	}
 	return advice
 }
+
+// usualBump is more than any cluster writes between two backups.
+const usualBump = 1_000_000_000
 
 // notCarried says what no restore of this backup brings back.
 func (d *Drill) notCarried() []string {

@@ -57,12 +57,44 @@ func (d *Drill) Watch(ctx context.Context, cluster *harness.Cluster) (*Watching,
 	return w, d.events.emit(EventWatching, "%d clients", len(w.clients))
 }
 
+// watchOn has clients go on with the restored cluster where those of a cluster that is gone had been told of changes up to this
+// revision: a watcher on every member, and an informer on the first unless it would have too many keys to keep.
+func (d *Drill) watchOn(ctx context.Context, cluster *harness.Cluster, last int64, informer bool) (*Watching, error) {
+	w := &Watching{drill: d}
+	d.mu.Lock()
+	d.watchings = append(d.watchings, w)
+	d.mu.Unlock()
+	for i, m := range cluster.Members() {
+		kinds := []bool{false}
+		if i == 0 && informer {
+			kinds = append(kinds, true)
+		}
+		for _, caches := range kinds {
+			err := w.addAs(ctx, m, caches, func(client *clientv3.Client) (*load.Bystander, error) {
+				return load.Resume(ctx, client, last, caches)
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return w, d.events.emit(EventWatching, "%d clients, from revision %d on", len(w.clients), last+1)
+}
+
 func (w *Watching) add(ctx context.Context, m *harness.Member, caches bool) error {
+	return w.addAs(ctx, m, caches, func(client *clientv3.Client) (*load.Bystander, error) {
+		return load.NewBystander(ctx, client, caches)
+	})
+}
+
+func (w *Watching) addAs(
+	ctx context.Context, m *harness.Member, caches bool, begin func(*clientv3.Client) (*load.Bystander, error),
+) error {
 	client, err := m.DialAny(ctx) // as most programs: whose answers they are it never asks
 	if err != nil {
 		return fmt.Errorf("watch %s: %w", m.Name(), err)
 	}
-	bystander, err := load.NewBystander(ctx, client, caches)
+	bystander, err := begin(client)
 	if err != nil {
 		return errors.Join(fmt.Errorf("watch %s: %w", m.Name(), err), client.Close())
 	}

@@ -66,6 +66,7 @@ var _ = Describe("a backup of one's own", Label("cli", "etcd"), func() {
 			ContainSubstring("drill 1/1 backup from standard input, restored as 1 member on etcd 3.6, revision bumped by 1000000000, TLS\n"),
 			ContainSubstring(" backup   saved snapshot in gzip,"),
 			ContainSubstring(" bump     proved: begins at revision 1000000631, "),
+			ContainSubstring(" 2 were told that their revision is compacted; 1 caches equal the store\n"),
 			Not(ContainSubstring(" advice ")),
 		))
 		expectNoCopies(p.out)

@@ -25,6 +25,8 @@ type Bystander struct {
 	home   identity.ClusterID
 	cancel context.CancelFunc
 	ended  chan struct{}
+	// resumed is set if it never knew a first cluster, but only up to where it had followed one.
+	resumed bool
 
 	mu    sync.Mutex
 	shown Shown
@@ -66,6 +68,22 @@ func NewBystander(ctx context.Context, client *clientv3.Client, caching bool) (*
 		return nil, fmt.Errorf("begin to watch: %w", err)
 	}
 	b.home = b.shown.Clusters[0]
+	return b, b.begin(ctx)
+}
+
+// Resume starts a Bystander that comes from a cluster which is gone, where it had followed all changes up to the revision. A cache
+// of its has nothing of what it held there, so it can only tell what becomes of it when it lists anew.
+func Resume(ctx context.Context, client *clientv3.Client, last int64, caching bool) (*Bystander, error) {
+	b := &Bystander{client: client, ended: make(chan struct{}), resumed: true}
+	if caching {
+		b.cache = map[ledger.Key]cached{}
+	}
+	b.shown.Last, b.shown.Resumed = last, last
+	return b, b.begin(ctx)
+}
+
+// begin starts to watch.
+func (b *Bystander) begin(ctx context.Context) error {
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	b.cancel = cancel
 	events := b.watch(running)
@@ -73,14 +91,14 @@ func NewBystander(ctx context.Context, client *clientv3.Client, caching bool) (*
 	case resp := <-events:
 		if err := resp.Err(); err != nil {
 			cancel()
-			return nil, fmt.Errorf("begin to watch: %w", err)
+			return fmt.Errorf("begin to watch: %w", err)
 		}
 	case <-ctx.Done():
 		cancel()
-		return nil, fmt.Errorf("begin to watch: %w", context.Cause(ctx))
+		return fmt.Errorf("begin to watch: %w", context.Cause(ctx))
 	}
 	go b.run(running, events)
-	return b, nil
+	return nil
 }
 
 // Close ends the watch and the client.
@@ -193,7 +211,7 @@ func (b *Bystander) list(ctx context.Context) error {
 	b.meet(cluster)
 	b.shown.Listed++
 	b.shown.Resumed = at
-	if b.shown.Listed == 1 {
+	if b.shown.Listed == 1 && !b.resumed {
 		b.shown.Last = at
 	}
 	if b.cache != nil {

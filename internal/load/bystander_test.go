@@ -122,6 +122,38 @@ func TestAClusterThatHasCompactedCancelsItsWatchersAndAnInformerListsAgain(t *te
 	}
 }
 
+func TestAClientOfAClusterThatIsGoneResumesWhereItHadBeen(t *testing.T) {
+	ctx := testContext(t)
+	member := startMember(t)
+	client := member.dial(t)
+	point := writeKeys(t, ctx, client, "new", 20)
+	_, err := client.Compact(ctx, point)
+	check(t, err)
+	for name, caching := range map[string]bool{"watcher": false, "informer": true} {
+		b, err := Resume(ctx, member.dial(t), point-5, caching)
+		check(t, err)
+		if !caching {
+			<-b.Ended()
+		}
+		s := awaitShown(t, ctx, b, "its end, or the list", func(s Shown) bool { return s.Cancelled != 0 && (!caching || s.Listed == 1) })
+		if s.Cancelled != point || s.Last != point-5 || s.Failure != "" {
+			t.Errorf("%s: %+v", name, s)
+		}
+		if differ, some, err := b.Differences(ctx, client); err != nil || differ != 0 {
+			t.Errorf("the cache of the %s differs in %d keys: %v, %v", name, differ, some, err)
+		}
+		check(t, b.Close())
+	}
+	deaf, err := Resume(ctx, member.dial(t), point+3, false)
+	check(t, err)
+	end := writeKeys(t, ctx, client, "newer", 5)
+	s := awaitShown(t, ctx, deaf, "the end", func(s Shown) bool { return s.Resumed == end })
+	if s.Cancelled != 0 || !slices.Equal(s.Heard, []int64{end - 1, end}) {
+		t.Errorf("a revision that was seen before: %+v", s)
+	}
+	check(t, deaf.Close())
+}
+
 func TestABystanderThatCannotBeginSaysSo(t *testing.T) {
 	m := startMember(t)
 	client := m.dial(t)
