@@ -36,7 +36,7 @@ func rows() map[string]int {
 
 		"harness/docker": phases, "harness/fake": phases, "harness/process": phases, "harness/runtimetest": phases,
 		"faults": phases, "recovery": phases, "recovery/spoil": phases,
-		"internal/load": phases, "internal/verify": phases, "internal/report": phases,
+		"internal/bench": phases, "internal/load": phases, "internal/verify": phases, "internal/report": phases,
 
 		"harness/host": choice,
 

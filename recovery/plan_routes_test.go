@@ -82,8 +82,8 @@ func TestRoutesThatAreClosed(t *testing.T) {
 		"replace a majority": {
 			func() (Plan, error) { return NewReplacePlan(old, []string{"m1", "m3"}) }, ErrNoQuorum, "use restore or force-new-cluster",
 		},
-		"replace a stranger":  {func() (Plan, error) { return NewReplacePlan(old, []string{"m9"}) }, ErrBadLayout, "m9"},
-		"restart a minority":  {func() (Plan, error) { return NewRestartPlan(old, []string{"m2"}, nil) }, ErrNoQuorum, "1 of 3"},
+		"replace a stranger": {func() (Plan, error) { return NewReplacePlan(old, []string{"m9"}) }, ErrBadLayout, "m9"},
+		"restart a minority": {func() (Plan, error) { return NewRestartPlan(old, []string{"m2"}, nil) }, ErrNoQuorum, "1 of 3"},
 		"seed the old token": {
 			func() (Plan, error) { return NewSeedPlan(goodSource(DBCopy, "/x"), old, old.Token) }, ErrTokenReused, "etcd-cluster",
 		},

@@ -95,8 +95,9 @@ func (r *rebuilding) build(ctx context.Context) (err error) {
 			if err == nil {
 				continue
 			}
-			if cancel(); r.task.Etcdutl != "" {
-				<-first // it ends with the context; the library does not, and ends with the worker
+			cancel()
+			if r.task.Etcdutl != "" {
+				_ = <-first // it ends with the context; the library does not, and ends with the worker
 			}
 			return err
 		case failed := <-first:

@@ -53,7 +53,8 @@ func TestTheHashSaysWhyAWorkerDied(t *testing.T) {
 		t.Errorf("got %v of a source that is what it was", err)
 	}
 	touchByte(t, set.Path, -40)
-	if _, err := Restore(ctx, testWorker(t, diesOfRestore), plan, scratch); !errors.Is(err, ErrSourceChanged) || errors.Is(err, ErrWorkerDied) {
+	_, err = Restore(ctx, testWorker(t, diesOfRestore), plan, scratch)
+	if !errors.Is(err, ErrSourceChanged) || errors.Is(err, ErrWorkerDied) {
 		t.Errorf("got %v of a source that has changed", err)
 	}
 	plan.Source.SHA256 = digestOf(t, set.Path)
