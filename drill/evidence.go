@@ -55,8 +55,11 @@ func (f folder) join(s stored) verify.Evidence {
 	}
 	for i := range ev.Reborn {
 		m := &ev.Reborn[i]
-		if m.ReadAt != 0 { // otherwise the member had nothing to show
-			m.History, m.Keyspace = f.history(m.Name), f.keyspace(m.Name)
+		if m.ReadAt != 0 && m.Extent != verify.HashOnly { // otherwise the member had nothing to show
+			m.Keyspace = f.keyspace(m.Name)
+		}
+		if m.ReadAt != 0 && m.Extent == verify.Everything {
+			m.History = f.history(m.Name)
 		}
 		if m.State != nil {
 			m.Leases = f.leases(m.Name)

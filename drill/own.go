@@ -34,6 +34,8 @@ type Own struct {
 	Expect string `json:"expect,omitempty"`
 	// Canary is a key under which somebody writes the time again and again; its age is that of the backup. None if empty.
 	Canary string `json:"canary,omitempty"`
+	// Read says of how many members the keys are read.
+	Read Reading `json:"read,omitempty"`
 	// Redact hides the names of keys in everything that the drill writes and says. They can still be told apart.
 	Redact bool `json:"redact,omitempty"`
 }
@@ -91,7 +93,7 @@ func (o Own) check(s Spec) error {
 	case s.RestoreVersion != "" && s.EtcdVersion != "" && s.RestoreVersion != s.EtcdVersion:
 		return errors.New("a backup is restored on one version of etcd; give --restore-version alone")
 	}
-	return nil
+	return o.Read.check()
 }
 
 // ownDrill is what is known of the backup in the course of its drill.

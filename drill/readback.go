@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -52,7 +53,7 @@ func (d *Drill) readBack(ctx context.Context, cluster *harness.Cluster, at readA
 	work, workCtx := errgroup.WithContext(ctx)
 	for i, m := range cluster.Members() {
 		work.Go(func() (err error) {
-			if shown[i], err = d.readMember(workCtx, m, at); err != nil {
+			if shown[i], err = d.readMember(workCtx, m, at, d.extentOf(i)); err != nil {
 				err = fmt.Errorf("read %s back: %w", m.Name(), err)
 			}
 			return err
@@ -92,31 +93,19 @@ func settle(ctx context.Context, cluster *harness.Cluster, shown []verify.Member
 
 // readMember reads one member back into the drill folder. A member that never reached the revision has nothing to show; that
 // is evidence, not an error.
-func (d *Drill) readMember(ctx context.Context, m *harness.Member, at readAt) (verify.Member, error) {
-	shown := verify.Member{Name: m.Name()}
+func (d *Drill) readMember(ctx context.Context, m *harness.Member, at readAt, extent verify.Extent) (verify.Member, error) {
+	shown := verify.Member{Name: m.Name(), Extent: extent}
 	client, err := m.DialAny(ctx) // whose answers they are is evidence, which the judge weighs
 	if err != nil {
 		return shown, err
 	}
 	defer client.Close() //nolint:errcheck // nothing is lost by closing
-	history, keyspace := d.folder.shows(m.Name())
-	var back load.Readback
-	err = writeStream(history, func(record func(ledger.Record) error) error {
-		return writeStream(keyspace, func(pair func(ledger.Pair) error) error {
-			take, flush, err := d.coverPairs(pair)
-			if err != nil {
-				return err
-			}
-			back, err = load.ReadBack(ctx, client, load.ReadSpec{
-				Revision: at.revision, Compacted: at.compacted, DigestKey: d.opts.DigestKey,
-				History: d.coverRecords(record), Keyspace: take,
-			})
-			return errors.Join(err, flush())
-		})
-	})
+	spec := load.ReadSpec{Revision: at.revision, Compacted: at.compacted, DigestKey: d.opts.DigestKey}
+	back, err := d.readInto(ctx, client, spec, shown)
 	shown.ID, shown.ClusterID, shown.Revision = back.MemberID, back.ClusterID, back.Revision
+	history, keyspace := d.folder.shows(m.Name())
 	if errors.Is(err, load.ErrBehind) {
-		return shown, errors.Join(os.Remove(history), os.Remove(keyspace))
+		return shown, errors.Join(removeIfThere(history), removeIfThere(keyspace))
 	}
 	if err == nil && back.Disordered {
 		err = sortHistory(history)
@@ -126,6 +115,43 @@ func (d *Drill) readMember(ctx context.Context, m *harness.Member, at readAt) (v
 		shown.Gap, err = readGap(ctx, client, at.gap())
 	}
 	return shown, err
+}
+
+// readInto reads a member into as many files as its extent wants.
+func (d *Drill) readInto(ctx context.Context, client *clientv3.Client, spec load.ReadSpec, shown verify.Member) (back load.Readback, err error) {
+	history, keyspace := d.folder.shows(shown.Name)
+	read := func() error {
+		back, err = load.ReadBack(ctx, client, spec)
+		return err
+	}
+	readKeys := func() error {
+		return writeStream(keyspace, func(pair func(ledger.Pair) error) error {
+			take, flush, err := d.coverPairs(pair)
+			if err != nil {
+				return err
+			}
+			spec.Keyspace = take
+			return errors.Join(read(), flush())
+		})
+	}
+	switch shown.Extent {
+	case verify.HashOnly:
+		return back, read()
+	case verify.KeysOnly:
+		return back, readKeys()
+	}
+	err = writeStream(history, func(record func(ledger.Record) error) error {
+		spec.History = d.coverRecords(record)
+		return readKeys()
+	})
+	return back, err
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func readGap(ctx context.Context, client *clientv3.Client, asked load.GapSpec) (*verify.Gap, error) {

@@ -72,6 +72,17 @@ var _ = Describe("a backup of one's own", Label("cli", "etcd"), func() {
 		expectNoCopies(p.out)
 	}, SpecTimeout(ownWithin))
 
+	It("may be read from one member, and is hashed on all", func(ctx SpecContext) {
+		p := u.drill("--snapshot", absolute(kubernetesBackup), "--read", "one")
+		p.ends(ctx, 0, ownWithin)
+		Expect(string(p.Out.Contents())).To(ContainSubstring(" proof    3/3 members: HashKV equal; 547 keys of 1 member read and as in the backup\n"))
+		Expect(p.report().Verdict.Compared).To(And(HaveField("Members", 1), HaveField("Hashed", 2)))
+		Expect(filepath.Join(p.out, "members", "m1", "keyspace.jsonl")).To(BeAnExistingFile())
+		Expect(filepath.Join(p.out, "members", "m2", "keyspace.jsonl")).NotTo(BeAnExistingFile())
+		again := u.call("verify", p.out)
+		again.ends(ctx, 0, 20*time.Second)
+	}, SpecTimeout(ownWithin))
+
 	It("is spoken of by digests that can be compared only under one key", func(ctx SpecContext) {
 		keyspace := func(args ...string) string {
 			p := u.drill(append([]string{"--snapshot", absolute(kubernetesBackup), "--members", "1"}, args...)...)
@@ -158,6 +169,7 @@ var _ = Describe("a backup of one's own", Label("cli", "etcd"), func() {
 		for _, args := range [][]string{
 			{"--snapshot", kubernetesBackup, "--lose", "2"}, {"--snapshot", kubernetesBackup, "--keys", "5"}, {"--snapshot", ""},
 			{"--snapshot", kubernetesBackup, "--members", "0"}, {"--snapshot", kubernetesBackup, "--max-unpacked", "lots"}, {"--snapshot", kubernetesBackup, "--redact", "values"}, {"--redact", "keys"},
+			{"--snapshot", kubernetesBackup, "--read", "some"}, {"--read", "one"},
 			{"--snapshot", kubernetesBackup, "--digest-key", u.put("short", []byte("short"))},
 			{"--max-unpacked", "1G"}, {"--snapshot", kubernetesBackup, "--etcd-version", "3.6", "--restore-version", "3.7"},
 		} {

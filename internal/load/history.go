@@ -22,7 +22,7 @@ const askProgressEvery = 50 * time.Millisecond
 // with can claim any revision.
 func (r *reading) history(ctx context.Context) error {
 	from := max(r.spec.Compacted+1, 1)
-	if from > r.spec.Revision {
+	if r.spec.History == nil || from > r.spec.Revision {
 		return nil // nothing lies between, and a watch that begins in the future is not told of progress
 	}
 	ctx, cancel := context.WithCancel(ctx)

@@ -20,7 +20,9 @@ type ReadSpec struct {
 	// DigestKey is the key of the values' digests, see ledger.Digest.
 	DigestKey []byte
 	// History receives every record from Compacted+1 to Revision, tombstones included, sorted by Rev, then Sub. Keyspace
-	// receives every key at Revision, sorted. An error of theirs ends the reading and is returned, wrapped.
+	// receives every key at Revision, sorted. An error of theirs ends the reading and is returned, wrapped. What has no receiver is
+	// not read. A history is for small stores: etcd reads all that is left of it for every thousand revisions that it sends
+	// (server/storage/mvcc/watchable_store.go, syncWatchers).
 	History  func(ledger.Record) error
 	Keyspace func(ledger.Pair) error
 }
@@ -42,6 +44,22 @@ type Readback struct {
 
 // pageKeys is how many keys one range asks for.
 const pageKeys = 1000
+
+// A range of a keyspace asks for so many keys as are about pageBytes, by the keys that came before: a value can be more than a
+// megabyte, and both sides hold a whole page in memory.
+const (
+	pageBytes     = 2 << 20
+	firstPageKeys = 16
+	maxPageKeys   = 10_000
+)
+
+// nextPage is how many keys to ask for after a page of this many keys and bytes.
+func nextPage(keys, bytes int) int64 {
+	if keys == 0 {
+		return firstPageKeys
+	}
+	return int64(min(max(pageBytes*keys/max(bytes, 1), 1), maxPageKeys, 16*keys))
+}
 
 // ReadBack reads one member: its history by a watch, its keys by serializable ranges at the revision, its HashKV at that
 // same revision. None of it asks another member, so a member without leader can be read, and so can one that has diverged.
@@ -69,9 +87,6 @@ func (r *reading) all(ctx context.Context) error {
 	}
 	if r.spec.Revision < 1 {
 		return errors.New("an etcd store has no revision below 1")
-	}
-	if r.spec.History == nil || r.spec.Keyspace == nil {
-		return errors.New("history and keyspace have no receiver")
 	}
 	if err := r.present(ctx); err != nil {
 		return err
@@ -108,16 +123,22 @@ func (r *reading) present(ctx context.Context) error {
 
 // keyspace reads page by page. The pages belong together because all are read at one revision.
 func (r *reading) keyspace(ctx context.Context) error {
+	if r.spec.Keyspace == nil {
+		return nil
+	}
+	limit := int64(firstPageKeys)
 	for from := "\x00"; ; {
 		resp, err := r.client.Get(ctx, from, clientv3.WithFromKey(), clientv3.WithSerializable(),
-			clientv3.WithRev(r.spec.Revision), clientv3.WithLimit(pageKeys))
+			clientv3.WithRev(r.spec.Revision), clientv3.WithLimit(limit))
 		if err != nil {
 			return fmt.Errorf("range after %d keys: %w", r.result.Keys, err) // a key may be a secret
 		}
 		if err := r.sameMember(resp.Header); err != nil {
 			return err
 		}
+		bytes := 0
 		for _, kv := range resp.Kvs {
+			bytes += len(kv.Key) + len(kv.Value)
 			pair := ledger.Pair{
 				Key: ledger.Key(kv.Key), Digest: ledger.Digest(r.spec.DigestKey, kv.Value),
 				Create: kv.CreateRevision, Mod: kv.ModRevision, Version: kv.Version, Lease: kv.Lease,
@@ -133,6 +154,7 @@ func (r *reading) keyspace(ctx context.Context) error {
 		if len(resp.Kvs) == 0 {
 			return fmt.Errorf("range after %d keys: the member announces more keys and sends none", r.result.Keys)
 		}
+		limit = nextPage(len(resp.Kvs), bytes)
 		from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
 	}
 }

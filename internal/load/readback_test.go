@@ -18,6 +18,41 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
+func TestPagesAreSizedByBytes(t *testing.T) {
+	for _, c := range []struct{ keys, bytes, want int }{
+		{0, 0, firstPageKeys}, {16, 16 * 100, 256}, {256, 256 * 100, 4096}, {4096, 4096 * 100, maxPageKeys},
+		{16, 16 << 20, 2}, {2, 4 << 20, 1}, {1, 8 << 20, 1}, {1, 10, 16}, {16, 0, 256}, {maxPageKeys, maxPageKeys, maxPageKeys},
+	} {
+		if got := nextPage(c.keys, c.bytes); got != int64(c.want) {
+			t.Errorf("after %d keys of %d bytes: %d, want %d", c.keys, c.bytes, got, c.want)
+		}
+	}
+}
+
+func TestReadBackLeavesOutWhatNobodyReceives(t *testing.T) {
+	ctx := testContext(t)
+	client := startMember(t).dial(t)
+	for i := range 50 {
+		_, err := client.Put(ctx, fmt.Sprintf("k%02d", i), "v")
+		check(t, err)
+	}
+	whole, err := readBack(ctx, client, 51, 0)
+	check(t, err)
+	back, err := ReadBack(ctx, client, ReadSpec{Revision: 51, DigestKey: digestKey()})
+	check(t, err)
+	if back.Records+back.Keys != 0 || back.HashKV != whole.HashKV || back.Revision != 51 {
+		t.Errorf("%+v", back)
+	}
+	var keys []ledger.Pair
+	_, err = ReadBack(ctx, client, ReadSpec{Revision: 51, DigestKey: digestKey(), Keyspace: func(p ledger.Pair) error {
+		keys = append(keys, p)
+		return nil
+	}})
+	if err != nil || !reflect.DeepEqual(keys, whole.pairs) {
+		t.Errorf("%d keys, %v", len(keys), err)
+	}
+}
+
 func TestReadBackShowsRecordsKeysAndHash(t *testing.T) {
 	ctx := testContext(t)
 	m := startMember(t)

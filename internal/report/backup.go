@@ -182,6 +182,10 @@ func (r Report) ownProof() string {
 	c := r.Verdict.Compared
 	text := fmt.Sprintf("%d/%d members: %s and %s as in the backup, %s", c.Members, r.Spec.Members,
 		count(c.Keys, "key"), count(c.Revisions, "revision"), r.hashWord())
+	if c.Hashed > 0 {
+		text = fmt.Sprintf("%d/%d members: %s; %s of %s read and as in the backup", c.Members+c.Hashed, r.Spec.Members,
+			r.hashWord(), count(c.Keys, "key"), count(int64(c.Members), "member"))
+	}
 	if r.Spec.BumpRevision > 0 {
 		text += "; history below the bump is compacted and was not read from members"
 	}

@@ -67,8 +67,7 @@ func (j *judge) membersClaim() Claim {
 		agree, j.ev.Members, j.compared.Revisions, j.kind(claimPrefix, Phantom)+j.kind(claimMembers, Phantom),
 		j.kind(claimPrefix, Torn)+j.kind(claimMembers, Torn))
 	if j.bySource() {
-		text = fmt.Sprintf("%d/%d members: %d keys and %d revisions as %s has them, ", agree, j.ev.Members,
-			j.compared.Keys, j.compared.Revisions, j.ref.name())
+		text = j.membersOfSource(agree)
 	}
 	if j.kind(claimMembers, Diverged) == 0 {
 		text += "HashKV equal"
@@ -76,6 +75,27 @@ func (j *judge) membersClaim() Claim {
 		text += "HashKV or revision not equal"
 	}
 	return j.notes.claim(claimMembers, text)
+}
+
+// membersOfSource says how much of which members was held against a source that nobody else vouches for.
+func (j *judge) membersOfSource(agree int) string {
+	keys := 0
+	for _, m := range j.ev.Reborn {
+		if m.Extent == KeysOnly {
+			keys++
+		}
+	}
+	text := fmt.Sprintf("%d/%d members: %d keys and %d revisions as %s has them, ", agree, j.ev.Members,
+		j.compared.Keys, j.compared.Revisions, j.ref.name())
+	if keys > 0 {
+		text = fmt.Sprintf("%d/%d members: %d keys of %d as %s has them, the history by HashKV alone, ", agree, j.ev.Members,
+			j.compared.Keys, j.compared.Members, j.ref.name())
+	}
+	if n := j.compared.Hashed; n > 0 {
+		j.notes.sampledOnly(claimMembers)
+		text += fmt.Sprintf("of %d others HashKV alone, ", n)
+	}
+	return text
 }
 
 func (j *judge) identityClaim() Claim {

@@ -92,6 +92,8 @@ type Member struct {
 	// Source, an empty one makes the verdict inconclusive, unless the member Joined the living cluster with an empty directory.
 	SourceSHA256 string `json:"sourceSHA256,omitempty"`
 	Joined       bool   `json:"joined,omitempty"`
+	// Extent says how much of the member was read on purpose; everything if empty. HashKV and the revision always are.
+	Extent Extent `json:"extent,omitempty"`
 	// Revision is what the member reported when all had settled; HashKV is the hash it gave for ReadAt.
 	Revision int64  `json:"revision"`
 	ReadAt   int64  `json:"readAt"` // the revision at which Keyspace was read; equals R, or the source's BumpedTo
@@ -109,6 +111,18 @@ type Member struct {
 	// Unread says why State is nil.
 	Unread string `json:"unread,omitempty"`
 }
+
+// Extent is how much of a member was held against a source that is too large for all of it.
+type Extent string
+
+const (
+	// Everything is history, keys and hash.
+	Everything Extent = ""
+	// KeysOnly leaves the history out, which HashKV covers.
+	KeysOnly Extent = "keys"
+	// HashOnly leaves out the keys, too.
+	HashOnly Extent = "hash"
+)
 
 // Gap tells how a member met requests for revisions that a bump took away. That it answers at BumpedTo is the control.
 type Gap struct {

@@ -173,7 +173,9 @@ func (j *judge) checkMembers() {
 func (j *judge) checkMemberEvidence(m Member) {
 	f := Finding{Kind: NoEvidence, Member: m.Name}
 	switch {
-	case m.History == nil && !j.ref.bumped():
+	case m.Extent == HashOnly && m.ReadAt == j.ref.shown:
+		j.compared.Hashed++
+	case m.History == nil && m.Extent == Everything && !j.ref.bumped():
 		j.notes.doubted(claimMembers, f, "the history of member %s was not read", m.Name)
 	case m.Keyspace == nil:
 		j.notes.doubted(claimMembers, f, "the keyspace of member %s was not read", m.Name)

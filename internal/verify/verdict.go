@@ -111,7 +111,9 @@ type Compared struct {
 	Revisions int64 `json:"revisions"` // of the source, explained by the ledger if there is one
 	Keys      int64 `json:"keys"`      // of the source's keyspace
 	Leases    int64 `json:"leases"`    // of the source, or of the first member
-	Members   int   `json:"members"`   // whose history, keyspace and HashKV were held against the source's
+	Members   int   `json:"members"`   // whose keyspace and HashKV, and mostly history, were held against the source's
+	// Hashed counts further members of which that was done with HashKV alone.
+	Hashed int `json:"hashed,omitempty"`
 }
 
 // The states of a Claim.

@@ -183,3 +183,53 @@ func TestHashesOfALivingClusterAreComparedWhereTheyCanBe(t *testing.T) {
 		})
 	}
 }
+
+func TestMembersOfALargeBackupAreReadInPart(t *testing.T) {
+	part := func(extents ...Extent) *world {
+		w := alone(newWorld(seeded(3), ordinary))
+		for i, extent := range extents {
+			w.members[i].Extent = extent
+		}
+		return w
+	}
+	v := judgedInPart(t, part(KeysOnly, HashOnly, HashOnly))
+	c := claimNamed(t, v, claimMembers)
+	if v.Outcome != Intact || v.Compared.Members != 1 || v.Compared.Hashed != 2 || c.State != Sampled ||
+		!strings.Contains(c.Text, "the history by HashKV alone") || !strings.Contains(c.Text, "of 2 others HashKV alone") {
+		t.Errorf("%+v, %+v", c, v)
+	}
+	v = judgedInPart(t, part(KeysOnly, KeysOnly, KeysOnly))
+	if c := claimNamed(t, v, claimMembers); v.Outcome != Intact || v.Compared.Members != 3 || c.State != Proved {
+		t.Errorf("%+v, %+v", c, v)
+	}
+	w := part(KeysOnly, HashOnly, HashOnly)
+	w.members[2].HashKV++
+	mustFind(t, judgedInPart(t, w), want{Damaged, Diverged, "m3", "", 0})
+	w = part(KeysOnly, HashOnly, HashOnly)
+	w.members[0].keyspace[0].Digest = "x"
+	mustFind(t, judgedInPart(t, w), want{Damaged, Changed, "m1", "k01", 0})
+	w = part(HashOnly, HashOnly, HashOnly)
+	mustFind(t, judgedInPart(t, w), want{Inconclusive, NoEvidence, "", "", 0})
+	w = part(KeysOnly, HashOnly, HashOnly)
+	w.members[1].ReadAt--
+	mustFind(t, judgedInPart(t, w), want{Inconclusive, NoEvidence, "m2", "", 0})
+}
+
+// judgedInPart hands the judge no more of each member than its extent says.
+func judgedInPart(t *testing.T, w *world) Verdict {
+	t.Helper()
+	ev := w.evidence()
+	for i := range ev.Reborn {
+		if ev.Reborn[i].Extent != Everything {
+			ev.Reborn[i].History = nil
+		}
+		if ev.Reborn[i].Extent == HashOnly {
+			ev.Reborn[i].Keyspace = nil
+		}
+	}
+	v, err := Judge(ev, Output{Scratch: inMemory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
