@@ -85,6 +85,8 @@ type Drill struct {
 	events   *events
 	log      *os.File
 
+	how []recovery.RestoreOption // by which way members are restored; what comes of it is the same
+
 	parent *Drill // of a branch: who owns site and run; nil otherwise
 
 	mu         sync.Mutex // guards what follows: cleanup may run beside a phase

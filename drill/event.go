@@ -33,6 +33,7 @@ const (
 	EventAllDown        EventName = "all-down"      // no member of the old cluster runs
 	EventPlanned        EventName = "planned"       // the plan exists; nothing was restored yet
 	EventRestored       EventName = "restored"      // every member's directory is prepared
+	EventPlaced         EventName = "placed"        // the directories are vetted and on the members' disks
 	EventStarted        EventName = "started"       // the new cluster's processes run
 	EventElected        EventName = "elected"       // a member of the new cluster knows a leader
 	EventRead           EventName = "first-read"    // first linearizable read

@@ -47,7 +47,7 @@ func (d *Drill) Rebuild(ctx context.Context, plan recovery.Plan) (recovery.Resto
 			return recovery.Restored{}, fmt.Errorf("rebuild members: %w: the plan leads back to cluster %s", recovery.ErrTokenReused, cluster.ID())
 		}
 	}
-	restored, err := recovery.Restore(ctx, d.restorer(plan), plan, d.site.Scratch())
+	restored, err := recovery.Restore(ctx, d.restorer(plan), plan, d.site.Scratch(), d.how...)
 	if err != nil {
 		return recovery.Restored{}, err
 	}
@@ -97,9 +97,13 @@ func (d *Drill) BootUnvetted(ctx context.Context, restored recovery.Restored, op
 
 // prepareRestored makes nodes that will run on the restored directories.
 func (d *Drill) prepareRestored(ctx context.Context, restored recovery.Restored, args ...string) (*harness.Cluster, error) {
-	return d.prepare(ctx, harness.Birth{
+	cluster, err := d.prepare(ctx, harness.Birth{
 		Layout: restored.Plan.Layout, Dirs: restored.Dirs(), Version: d.restoredVersion(restored.Plan), Args: args,
 	})
+	if err != nil {
+		return nil, err
+	}
+	return cluster, d.events.emit(EventPlaced, "")
 }
 
 // awaken takes a cluster from running processes to a write that all members show, and marks every step. before is called

@@ -97,7 +97,7 @@ func (r *rebuilding) build(ctx context.Context) (err error) {
 			}
 			cancel()
 			if r.task.Etcdutl != "" {
-				_ = <-first // it ends with the context; the library does not, and ends with the worker
+				<-first //nolint:errcheck // it was ended: it ends with the context; the library does not, and ends with the worker
 			}
 			return err
 		case failed := <-first:

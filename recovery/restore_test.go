@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,6 +32,8 @@ func TestARestoredClusterShowsWhatTheOldOneDid(t *testing.T) {
 				t.Fatal(err)
 			}
 			scratch := t.TempDir()
+			var spent []Effort
+			worker.Spent = func(e Effort) { spent = append(spent, e) }
 			restored, err := Restore(ctx, worker, plan, scratch)
 			if err != nil {
 				t.Fatal(err)
@@ -38,6 +41,18 @@ func TestARestoredClusterShowsWhatTheOldOneDid(t *testing.T) {
 			for _, member := range restored.Members {
 				if member.SHA256 != source.SHA256 || member.PeakRSSBytes == 0 {
 					t.Errorf("%+v, source is %s", member, source.SHA256)
+				}
+			}
+			if len(spent) != 1 || spent[0].Task != TaskRestore || spent[0].CPU <= 0 || spent[0].OwnBytes <= 0 || spent[0].Took > restored.Took {
+				t.Errorf("workers spent %+v", spent)
+			}
+			var laps []LapName
+			for _, lap := range restored.Laps {
+				laps = append(laps, lap.Name)
+			}
+			for _, lap := range []LapName{LapCopy, LapHash, LapUnpack, LapRewrite, LapLog, LapIndex, LapTwins, LapSync, LapRename} {
+				if !slices.Contains(laps, lap) {
+					t.Errorf("laps are %q, without %s", laps, lap)
 				}
 			}
 			if entries, err := os.ReadDir(scratch); err != nil || len(entries) != 3 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -27,6 +28,9 @@ func Serve(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error
 	job := &job{lg: newLogger(stderr), stderr: stderr}
 	resp, err := job.do(ctx, req)
 	resp.Failure, resp.Took, resp.PeakRSSBytes = failureOf(err), time.Since(start), peakRSSBytes()
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	resp.OwnBytes = int64(memory.Sys) // which never goes down
 	if resp.Restored != nil {
 		resp.PeakRSSBytes = max(resp.PeakRSSBytes, resp.Restored.ToolRSSBytes)
 	}

@@ -24,6 +24,26 @@ type request struct {
 	Verify *copyTask `json:"verify,omitempty"`
 }
 
+// task names what is asked for.
+func (r request) task() string {
+	switch {
+	case r.Check != nil:
+		return TaskCheck
+	case r.Extract != nil:
+		return TaskExtract
+	case r.Restore != nil:
+		return TaskRestore
+	case r.Survey != nil:
+		return TaskSurvey
+	case r.ReadLog != nil:
+		return TaskLog
+	case r.Vet != nil:
+		return TaskVet
+	default:
+		return TaskVerify
+	}
+}
+
 // copyTask names a source and the private copy that the worker makes of it. The folder of the copy is the parent's, which
 // removes it whatever becomes of the worker.
 type copyTask struct {
@@ -114,6 +134,7 @@ type response struct {
 	// PeakRSSBytes is the most memory that the worker ever had resident, mapped file pages included; 0 where the operating
 	// system does not say.
 	PeakRSSBytes int64         `json:"peakRSSBytes"`
+	OwnBytes     int64         `json:"ownBytes"` // that the worker's Go runtime ever took from the operating system
 	Took         time.Duration `json:"took"`
 }
 

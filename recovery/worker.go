@@ -32,6 +32,8 @@ type Worker struct {
 	Mute bool
 	// Log receives what workers print; nothing if nil.
 	Log *slog.Logger
+	// Spent is told what every worker took that has answered; nil if nobody wants to know. Workers may end at the same time.
+	Spent func(Effort)
 }
 
 // taskWithin is how long a task may take at most if nobody says otherwise: no file is so large.
@@ -102,6 +104,9 @@ func (w Worker) runHere(ctx context.Context, verb string, req request) (response
 			death.Last = nil
 		}
 		return response{}, death
+	}
+	if w.Spent != nil {
+		w.Spent(effortOf(req, resp, cmd.ProcessState, time.Since(start)))
 	}
 	return resp, nil
 }

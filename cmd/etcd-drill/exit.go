@@ -10,6 +10,7 @@ import (
 
 	"github.com/etcd-drill/etcd-drill/drill"
 	"github.com/etcd-drill/etcd-drill/harness/host"
+	"github.com/etcd-drill/etcd-drill/internal/bench"
 	"github.com/etcd-drill/etcd-drill/internal/report"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
 	"github.com/etcd-drill/etcd-drill/recovery"
@@ -59,12 +60,13 @@ func resultOf(result report.Result) error {
 
 // saidAlready tells whether all that the error says was printed as a report.
 func saidAlready(err error) bool {
-	return errors.As(err, new(verdictError)) || errors.As(err, new(resultError))
+	return errors.As(err, new(verdictError)) || errors.As(err, new(resultError)) || errors.As(err, new(judgementError))
 }
 
 func exitCode(ctx context.Context, err error) int {
 	var verdict verdictError
 	var result resultError
+	var judgement judgementError
 	switch {
 	case errors.Is(context.Cause(ctx), errInterrupted):
 		return exitInterrupted
@@ -80,6 +82,8 @@ func exitCode(ctx context.Context, err error) int {
 	case errors.As(err, &result) && result.result == report.Failed:
 		return exitDamaged
 	case errors.As(err, &verdict) && verdict.outcome == verify.Damaged:
+		return exitDamaged
+	case errors.As(err, &judgement) && judgement.judgement == bench.Worse:
 		return exitDamaged
 	}
 	return exitCannotRun

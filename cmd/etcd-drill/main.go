@@ -76,7 +76,7 @@ could not run, or a target was not measured; 64 wrong usage; 130 interrupted, af
 		return usage(fmt.Errorf("%w; see %s --help", err, cmd.CommandPath()))
 	})
 	root.AddCommand(
-		newRun(), newCompare(), newPlan(), newVerify(), newReport(), newInspect(), newManifest(),
+		newRun(), newCompare(), newBench(), newPlan(), newVerify(), newReport(), newInspect(), newManifest(),
 		newList(), newClean(), newDoctor(), newVersion(), newWorker(), newProbe(),
 	)
 	root.InitDefaultCompletionCmd()

@@ -57,10 +57,12 @@ type Header struct {
 	// Matrix is every configuration, in the order in which they take turns.
 	Matrix []Config `json:"matrix"`
 	// WarmUps rounds come first and do not count, Count rounds do.
-	WarmUps int       `json:"warmUps"`
-	Count   int       `json:"count"`
-	Data    Data      `json:"data"`
-	Started time.Time `json:"started"`
+	WarmUps int  `json:"warmUps"`
+	Count   int  `json:"count"`
+	Data    Data `json:"data"`
+	// Places are the folders in which was measured, by the names of the disks.
+	Places  map[string]string `json:"places,omitempty"`
+	Started time.Time         `json:"started"`
 }
 
 // Data says what the sources hold, beside their size.

@@ -108,9 +108,9 @@ func (c Comparison) Judgement() Judgement {
 // which they were measured: runs that took turns drift together.
 //
 // A benchmark is worse, or better, if the median of the pairs' ratios is off by the minimum effect, by several times what the
-// spread of the ratios makes of it, and if a Mann-Whitney U test finds the samples different; unless the machine itself was slower, or
-// faster, just then. It is the same if the difference is, for all that the spread allows, below the minimum effect. Everything else
-// is inconclusive.
+// spread of the ratios makes of it, or the samples lie farther apart than either of them is wide, and if a Mann-Whitney U test finds
+// them different; unless the machine itself was slower, or faster, just then. It is the same if the difference is, for all that the
+// spread allows, below the minimum effect. Everything else is inconclusive.
 //
 // Runs that cannot be compared are an error wrapping ErrDifferent.
 func Compare(before, after Series, demands Demands) (Comparison, error) {
@@ -210,7 +210,7 @@ func judge(before, after map[string][]float64, demands Demands) Row {
 	row.P = benchmath.AssumeNothing.Compare(sample(was, demands), sample(is, demands)).P
 	effect := math.Log1p(demands.MinEffect)
 	switch {
-	case math.Abs(shift) >= effect && math.Abs(shift) >= certainty(row.Pairs)*spread && row.P < demands.Alpha:
+	case math.Abs(shift) >= effect && (math.Abs(shift) >= certainty(row.Pairs)*spread || apart(was, is)) && row.P < demands.Alpha:
 		row.Judgement = Worse
 		if shift < 0 {
 			row.Judgement = Better
@@ -223,6 +223,14 @@ func judge(before, after map[string][]float64, demands Demands) Row {
 			Percent(math.Exp(shift-2*spread)-1), Percent(math.Exp(shift+2*spread)-1))
 	}
 	return row
+}
+
+// apart tells whether the samples lie so far from one another that the gap between them is wider than either of them, which needs
+// no estimate of a spread.
+func apart(was, is []float64) bool {
+	width := func(samples []float64) float64 { return math.Log(slices.Max(samples) / slices.Min(samples)) }
+	gap := math.Max(math.Log(slices.Min(is)/slices.Max(was)), math.Log(slices.Min(was)/slices.Max(is)))
+	return gap > math.Max(width(was), width(is))
 }
 
 // doubt takes a judgement back that the pace of the machine explains.

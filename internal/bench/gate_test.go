@@ -123,6 +123,7 @@ func TestWhatCannotBeToldIsInconclusive(t *testing.T) {
 		{"the same", steady, []float64{801, 804, 797, 800, 799}, Same, ""},
 		{"slower, and not by much", steady, []float64{840, 846, 834, 842, 838}, Same, ""},
 		{"slower", steady, []float64{1000, 1006, 994, 1003, 997}, Worse, ""},
+		{"spread, and far away", []float64{2000, 1400, 2400, 1700, 1900}, []float64{6000, 5900, 6600, 8000, 6100}, Worse, ""},
 		{"faster", steady, []float64{600, 604, 596, 601, 599}, Better, ""},
 	} {
 		row := compareRuns(t, runOf(c.before...), runOf(c.after...))

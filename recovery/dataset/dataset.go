@@ -31,7 +31,7 @@ type Set struct {
 }
 
 // builder grows when the same Spec makes another file than before.
-const builder = 1
+const builder = 2
 
 // Cache is a folder in which data sets are kept. Several programs may use it at once.
 type Cache struct {
@@ -39,6 +39,9 @@ type Cache struct {
 	// Progress receives lines for a person while something takes long; nil for none.
 	Progress func(string)
 }
+
+// In is the folder for data sets in a user's cache of other things.
+func In(cache string) string { return filepath.Join(cache, "datasets") }
 
 // Get returns the data set, from the cache or made now. What is in the cache is read and held against the digest that was noted
 // when it was made; a set that has changed is made again, which Progress is told. It takes memory for a few MiB of values,
@@ -83,6 +86,14 @@ func (c Cache) get(ctx context.Context, spec Spec, form Form) (set Set, err erro
 	return c.make(ctx, spec, form)
 }
 
+// NeedBytes is the room that Get will take in the cache for a while: none for a data set that seems to be there.
+func (c Cache) NeedBytes(spec Spec, form Form) int64 {
+	if info, err := os.Stat(c.path(spec, form)); err == nil && info.Size() > 0 {
+		return 0
+	}
+	return 2*spec.SizeBytes + 64<<20
+}
+
 // lock waits for others that look or make: two would make the same at once.
 func (c Cache) lock() (unlock func() error, err error) {
 	file, err := os.OpenFile(filepath.Join(c.Dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
@@ -97,8 +108,8 @@ func (c Cache) lock() (unlock func() error, err error) {
 
 // path names the file of a data set; its manifest lies beside it.
 func (c Cache) path(spec Spec, form Form) string {
-	return filepath.Join(c.Dir, fmt.Sprintf("%d-value%d-revisions%d-leases%d-seed%d.%s",
-		spec.SizeBytes, spec.ValueBytes, spec.Revisions, spec.Leases, spec.Seed, form))
+	return filepath.Join(c.Dir, fmt.Sprintf("etcd%s-%d-value%d-revisions%d-leases%d-seed%d.%s",
+		spec.minor(), spec.SizeBytes, spec.ValueBytes, spec.Revisions, spec.Leases, spec.Seed, form))
 }
 
 func manifestOf(path string) string { return path + ".json" }
@@ -144,7 +155,7 @@ func (c Cache) make(ctx context.Context, spec Spec, form Form) (set Set, err err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	made := filepath.Join(dir, "db")
-	if err := write(ctx, spec, theOrigin(), made, c.tell(spec)); err != nil {
+	if err := write(ctx, spec, originOf(spec.minor()), made, c.tell(spec)); err != nil {
 		return Set{}, fmt.Errorf("make: %w", err)
 	}
 	set = Set{

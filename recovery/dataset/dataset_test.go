@@ -90,7 +90,7 @@ func TestWhatIsDamagedInTheCacheIsMadeAgain(t *testing.T) {
 		"the file":  func() error { return os.Remove(first.Path) },
 		"manifest":  func() error { return edit(manifestOf(first.Path), func([]byte) []byte { return []byte("{") }) },
 		"other":     func() error { return edit(manifestOf(first.Path), replace(`"seed": "1"`, `"seed": "2"`)) },
-		"builder":   func() error { return edit(manifestOf(first.Path), replace(`"builder": 1`, `"builder": 0`)) },
+		"builder":   func() error { return edit(manifestOf(first.Path), replace(`"builder": 2`, `"builder": 0`)) },
 		"left over": func() error { return os.Mkdir(filepath.Join(cache.Dir, ".making-dead"), 0o700) },
 	} {
 		told = nil
@@ -133,6 +133,7 @@ func TestImpossibleDataSetsAreRefused(t *testing.T) {
 		"bytes of a value":   func(s *Spec) { s.ValueBytes = 2 << 20 },
 		"revisions of a key": func(s *Spec) { s.Revisions = 0 },
 		"leases":             func(s *Spec) { s.Leases = -1 },
+		"of etcd 3.4":        func(s *Spec) { s.Minor = "3.4" },
 	} {
 		spec := smallSpec()
 		spoil(&spec)

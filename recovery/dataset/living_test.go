@@ -25,7 +25,7 @@ func TestADataSetIsWhatALivingEtcdMakes(t *testing.T) {
 	defer cancel()
 	spec := Spec{SizeBytes: MinSizeBytes, ValueBytes: 700, Revisions: 2, Leases: 3, Seed: 7}
 	dir := t.TempDir()
-	from := theOrigin()
+	from := originOf(Newest)
 	from.PeerURL, from.ClientURL = freeURL(t), freeURL(t)
 	made, living := filepath.Join(dir, "made"), filepath.Join(dir, "living")
 	if err := write(ctx, spec, from, made, func(int64, int64) {}); err != nil {

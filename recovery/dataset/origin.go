@@ -22,11 +22,11 @@ type origin struct {
 	Index, Term uint64
 }
 
-// theOrigin is that of every data set. Nobody runs it, and a restore replaces it.
-func theOrigin() origin {
+// originOf is that of a data set of this minor. Nobody runs it, and a restore replaces it.
+func originOf(minor string) origin {
 	return origin{
 		Name: "dataset", PeerURL: "http://dataset.invalid:2380", ClientURL: "http://dataset.invalid:2379", Token: "dataset",
-		Version: "3.7.0", Index: 4, Term: 2,
+		Version: minor + ".0", Index: 4, Term: 2,
 	}
 }
 
@@ -43,10 +43,14 @@ func (o origin) write(tx *bolt.Tx) error {
 		Attributes:     membership.Attributes{Name: o.Name, ClientURLs: []string{o.ClientURL}},
 	}
 	meta, cluster := tx.Bucket(schema.Meta.Name()), tx.Bucket(schema.Cluster.Name())
+	var storage error
+	if o.Version != "3.5.0" { // which did not write it yet
+		storage = meta.Put(schema.MetaStorageVersionName, []byte(o.Version))
+	}
 	return errors.Join(
+		storage,
 		putJSON(tx.Bucket(schema.Members.Name()), schema.BackendMemberKey(id), member),
 		putJSON(meta, schema.MetaConfStateName, &raftpb.ConfState{Voters: []uint64{uint64(id)}, AutoLeave: new(bool)}),
-		meta.Put(schema.MetaStorageVersionName, []byte(o.Version)),
 		cluster.Put(schema.ClusterClusterVersionKeyName, []byte(o.Version)),
 		tx.Bucket(schema.Auth.Name()).Put(schema.AuthRevisionKeyName, binary.BigEndian.AppendUint64(nil, 1)),
 	)

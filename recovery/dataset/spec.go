@@ -4,9 +4,11 @@
 package dataset
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"google.golang.org/protobuf/proto"
@@ -34,7 +36,19 @@ type Spec struct {
 	Leases int `json:"leases"`
 	// Seed decides the values.
 	Seed uint64 `json:"seed,string"`
+	// Minor is the minor version of the etcd that seems to have written it, for example "3.6"; Newest if empty. A server does not
+	// start on what one of a newer minor has written.
+	Minor string `json:"minor,omitempty"`
 }
+
+// Newest is the newest minor of which there are data sets.
+const Newest = "3.7"
+
+// minors are those of which there are data sets.
+func minors() []string { return []string{"3.5", "3.6", Newest} }
+
+// minor is the Minor, named or not.
+func (s Spec) minor() string { return cmp.Or(s.Minor, Newest) }
 
 // The bounds of a Spec. Below the least size the fixed part of a database is most of it; etcd's own limit of a request bounds a
 // value (server/embed/config.go, DefaultMaxRequestBytes).
@@ -63,6 +77,9 @@ func (s Spec) Check() error {
 		if bound.is < bound.least || bound.is > bound.top {
 			return fmt.Errorf("%w: %s is %d, must be %d to %d", ErrBadSpec, bound.what, bound.is, bound.least, bound.top)
 		}
+	}
+	if !slices.Contains(minors(), s.minor()) {
+		return fmt.Errorf("%w: of etcd %s, must be one of %v", ErrBadSpec, s.Minor, minors())
 	}
 	return nil
 }
