@@ -8,22 +8,16 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
+	"path/filepath"
 
 	bolt "go.etcd.io/bbolt"
-	"go.etcd.io/etcd/api/v3/mvccpb"
-	"go.etcd.io/etcd/server/v3/lease"
-	"go.etcd.io/etcd/server/v3/storage/backend"
-	"go.etcd.io/etcd/server/v3/storage/mvcc"
-	"go.etcd.io/etcd/server/v3/storage/schema"
 
 	"github.com/etcd-drill/etcd-drill/internal/ledger"
 )
 
 // extract is the worker's part of Extract.
-func (j *job) extract(ctx context.Context, task extractTask) (*Contents, error) {
+func (j *job) extract(ctx context.Context, task extractTask) (_ *Contents, err error) {
 	c, err := copySource(ctx, task.Source)
 	if err != nil {
 		return nil, err
@@ -32,147 +26,215 @@ func (j *job) extract(ctx context.Context, task extractTask) (*Contents, error) 
 	if err != nil {
 		return nil, err
 	}
-	contents := &Contents{}
-	digest := ledger.Digester(task.DigestKey)
-	err = viewDatabase(path, func(tx *bolt.Tx) error {
-		live, err := writeHistory(ctx, tx, task, contents)
-		if err != nil {
-			return err
-		}
-		attached := map[int64][]ledger.Key{}
-		census := objectCensus{}
-		if task.Cover {
-			census.cover = task.coverer()
-		}
-		if len(task.Beat) > 0 {
-			contents.Beat = absentBeat()
-		}
-		contents.KeyNames = digestNames(live)
-		err = writeLines(task.Keyspace, &contents.Keys, func(write func(ledger.Pair) error) error {
-			return forEachLive(tx, live, task.coverer(), func(name ledger.Key, kv *mvccpb.KeyValue) error {
-				if kv.Lease != 0 {
-					attached[kv.Lease] = append(attached[kv.Lease], name)
-				}
-				census.take(string(kv.Key), kv.Value)
-				if len(task.Beat) > 0 && string(kv.Key) == string(task.Beat) {
-					contents.Beat = beatOf(kv.Value)
-				}
-				return write(ledger.Pair{
-					Key: name, Digest: digest(kv.Value),
-					Create: kv.CreateRevision, Mod: kv.ModRevision, Version: kv.Version, Lease: kv.Lease,
-				})
-			})
-		})
-		contents.Kubernetes = census.result()
-		if err != nil || task.State == "" {
-			return err
-		}
-		return writeState(tx, task, attached, contents)
-	})
-	if err == nil {
-		err = survive(func() error { return j.hashKV(path, task, contents) })
-	}
-	if err != nil {
+	x := newExtraction(task)
+	defer func() { err = errors.Join(err, x.scratch.close()) }()
+	if err := viewDatabase(path, func(tx *bolt.Tx) error { return x.all(ctx, tx) }); err != nil {
 		return nil, blame(task.Source.Path, err)
 	}
-	return contents, nil
+	return &x.contents, nil
 }
 
-// writeHistory writes the records above the compaction point and returns the revision of every live key.
-func writeHistory(ctx context.Context, tx *bolt.Tx, task extractTask, contents *Contents) (map[string]mvcc.Revision, error) {
-	live := map[string]mvcc.Revision{}
-	digest, cover := ledger.Digester(task.DigestKey), task.coverer()
-	err := writeLines(task.History, &contents.Records, func(write func(ledger.Record) error) error {
+// extraction reads a database in one walk over its records, and sorts outside of memory what must come in another order: its own
+// memory does not grow with the database.
+type extraction struct {
+	task     extractTask
+	contents Contents
+	digest   func([]byte) string
+	cover    func(ledger.Key) ledger.Key
+	scratch  *spills
+	editions *ledger.Sorter[edition] // of every key
+	names    *ledger.Sorter[ledger.Key]
+	census   objectCensus
+	attached map[int64][]ledger.Key // the live keys that carry a lease
+	hash     *kvHash
+}
+
+// edition is one record of a key on its way through a Sorter, without its value.
+type edition struct {
+	Name           ledger.Key // as it is written
+	Key            ledger.Key // as it is, where names are hidden; empty otherwise
+	Rev, Sub       int64
+	Gone           bool // a tombstone
+	Digest         string
+	Create, Mod    int64
+	Version, Lease int64
+	Resource       string // of an API server; empty for none
+	Provider       string
+	FromAPIServer  bool
+}
+
+func newExtraction(task extractTask) *extraction {
+	x := &extraction{
+		task: task, digest: ledger.Digester(task.DigestKey), cover: task.coverer(), attached: map[int64][]ledger.Key{},
+		scratch: &spills{dir: filepath.Dir(task.Source.Copy)},
+	}
+	x.editions = ledger.NewSorter(func(a, b edition) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Rev, b.Rev), cmp.Compare(a.Sub, b.Sub))
+	}, x.scratch.next)
+	x.names = ledger.NewSorter(cmp.Compare[ledger.Key], x.scratch.next)
+	x.hash = newKVHash(task, x.scratch.next)
+	if task.Cover {
+		x.census.cover = x.cover
+	}
+	if len(task.Beat) > 0 {
+		x.contents.Beat = absentBeat()
+	}
+	return x
+}
+
+func (x *extraction) all(ctx context.Context, tx *bolt.Tx) error {
+	if err := x.readHistory(ctx, tx); err != nil {
+		return err
+	}
+	if err := x.writeKeyspace(); err != nil {
+		return err
+	}
+	if x.task.State != "" {
+		if err := writeState(tx, x.task, x.attached, &x.contents); err != nil {
+			return err
+		}
+	}
+	return x.hash.finish(ctx, tx, &x.contents)
+}
+
+// readHistory walks over all records, and writes those above the compaction point.
+func (x *extraction) readHistory(ctx context.Context, tx *bolt.Tx) error {
+	return writeLines(x.task.History, &x.contents.Records, func(write func(ledger.Record) error) error {
 		return forEachRecord(ctx, tx, func(r rawRecord) error {
-			switch {
-			case r.tombstone:
-				delete(live, string(r.kv.Key))
-			case len(r.kv.Key) > 0: // a record without a key is the placeholder of a bumped revision
-				live[string(r.kv.Key)] = r.rev
+			x.hash.take(r)
+			v := x.editionOf(r)
+			if err := x.editions.Add(v); err != nil {
+				return err
 			}
-			if r.rev.Main <= task.Compacted {
+			if r.rev.Main <= x.task.Compacted {
 				return nil
 			}
-			record := ledger.Record{Rev: r.rev.Main, Sub: r.rev.Sub, Key: cover(ledger.Key(r.kv.Key)), Delete: r.tombstone}
-			if !r.tombstone {
-				record.Digest = digest(r.kv.Value)
-				record.Create, record.Mod = r.kv.CreateRevision, r.kv.ModRevision
-				record.Version, record.Lease = r.kv.Version, r.kv.Lease
+			record := ledger.Record{Rev: v.Rev, Sub: v.Sub, Key: v.Name, Delete: v.Gone}
+			if !v.Gone {
+				record.Digest, record.Create, record.Mod, record.Version, record.Lease = v.Digest, v.Create, v.Mod, v.Version, v.Lease
 			}
 			return write(record)
 		})
 	})
-	return live, err
 }
 
-// forEachLive visits the live keys by the names under which they are written. No record lies above the restore point, so the last
-// record of a key counts.
-func forEachLive(
-	tx *bolt.Tx, live map[string]mvcc.Revision, cover func(ledger.Key) ledger.Key, visit func(name ledger.Key, kv *mvccpb.KeyValue) error,
-) error {
-	type named struct {
-		name ledger.Key
-		at   mvcc.Revision
+// editionOf takes of a record what is needed when its value is out of reach.
+func (x *extraction) editionOf(r rawRecord) edition {
+	key := ledger.Key(r.kv.Key)
+	v := edition{Name: x.cover(key), Rev: r.rev.Main, Sub: r.rev.Sub, Gone: r.tombstone}
+	if x.task.Cover {
+		v.Key = key
 	}
-	all := make([]named, 0, len(live))
-	for key, at := range live {
-		all = append(all, named{cover(ledger.Key(key)), at})
-	}
-	slices.SortFunc(all, func(a, b named) int { return cmp.Compare(a.name, b.name) })
-	bucket := tx.Bucket(schema.Key.Name())
-	for _, one := range all {
-		at := mvcc.RevToBytes(one.at, mvcc.NewRevBytes())
-		r, err := decodeRecord(at, bucket.Get(at))
-		if err == nil {
-			err = visit(one.name, r.kv)
-		}
-		if err != nil {
-			return err
+	if len(x.task.Beat) > 0 && string(key) == string(x.task.Beat) { // the last one counts
+		x.contents.Beat = absentBeat()
+		if !r.tombstone {
+			x.contents.Beat = beatOf(r.kv.Value)
 		}
 	}
-	return nil
+	if r.tombstone {
+		return v
+	}
+	v.Digest, v.Create, v.Mod, v.Version, v.Lease = x.digest(r.kv.Value), r.kv.CreateRevision, r.kv.ModRevision, r.kv.Version, r.kv.Lease
+	v.Resource, v.Provider, v.FromAPIServer = objectOf(string(key), r.kv.Value)
+	return v
+}
+
+// writeKeyspace writes the keys whose last record is no tombstone. No record lies above the restore point.
+func (x *extraction) writeKeyspace() error {
+	editions, err := x.editions.Sorted()
+	if err != nil {
+		return err
+	}
+	err = writeLines(x.task.Keyspace, &x.contents.Keys, func(write func(ledger.Pair) error) error {
+		var last edition
+		begun := false
+		for v, err := range editions {
+			if err != nil {
+				return err
+			}
+			if begun && v.Name != last.Name {
+				if err := x.writeLive(last, write); err != nil {
+					return err
+				}
+			}
+			last, begun = v, true
+		}
+		if begun {
+			return x.writeLive(last, write)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	x.contents.Kubernetes = x.census.result()
+	x.contents.KeyNames, err = digestNames(x.names)
+	return err
+}
+
+// writeLive writes the last record of a key if the key is there.
+func (x *extraction) writeLive(v edition, write func(ledger.Pair) error) error {
+	if v.Gone {
+		return nil
+	}
+	key := v.Name
+	if x.task.Cover {
+		key = v.Key
+	}
+	if key == "" { // the placeholder of a bumped revision, which a later one replaces
+		return x.hash.keepPlaceholder(v.Rev, v.Sub)
+	}
+	if err := x.hash.keep(v.Rev, v.Sub); err != nil {
+		return err
+	}
+	if v.Lease != 0 {
+		x.attached[v.Lease] = append(x.attached[v.Lease], v.Name)
+	}
+	x.census.count(v.Resource, v.Provider, v.FromAPIServer)
+	if err := x.names.Add(key); err != nil {
+		return err
+	}
+	return write(ledger.Pair{Key: v.Name, Digest: v.Digest, Create: v.Create, Mod: v.Mod, Version: v.Version, Lease: v.Lease})
 }
 
 // digestNames is the digest over the names of keys, see Contents.KeyNames.
-func digestNames(live map[string]mvcc.Revision) string {
+func digestNames(names *ledger.Sorter[ledger.Key]) (string, error) {
+	sorted, err := names.Sorted()
+	if err != nil {
+		return "", err
+	}
 	sum := sha256.New()
-	for _, key := range slices.Sorted(maps.Keys(live)) {
+	for key, err := range sorted {
+		if err != nil {
+			return "", err
+		}
 		sum.Write(binary.BigEndian.AppendUint64(nil, uint64(len(key))))
 		sum.Write([]byte(key))
 	}
-	return hex.EncodeToString(sum.Sum(nil))
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// hashKV opens the copy as a server does, which writes to it: the last thing done with it. A lessor that knows no lease is
-// enough, because leases have no part in the hash; without any, a leased key panics.
-func (j *job) hashKV(path string, task extractTask, contents *Contents) error {
-	rev := task.RestorePoint
-	be := backend.NewDefaultBackend(j.lg, path)
-	if task.BumpedTo > 0 {
-		rev = task.BumpedTo
-		bump(be, rev)
-	}
-	store := mvcc.NewStore(j.lg, be, &lease.FakeLessor{}, mvcc.StoreConfig{})
-	hash, current, err := mvcc.NewHashStorage(j.lg, store).HashByRev(rev)
-	err = errors.Join(err, store.Close(), be.Close())
+// spills makes files for what is sorted outside of memory, in the folder of the worker's copy, which the parent removes.
+type spills struct {
+	dir   string
+	files []*os.File
+}
+
+func (s *spills) next() (ledger.Spill, error) {
+	file, err := os.OpenFile(filepath.Join(s.dir, fmt.Sprintf("spill-%d", len(s.files))), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return fmt.Errorf("compute HashKV at revision %d: %w", rev, err)
+		return nil, err
 	}
-	if current != rev {
-		return fmt.Errorf("compute HashKV: etcd finds revision %d, not the expected %d", current, rev)
-	}
-	contents.HashKV, contents.CompactRevision = hash.Hash, hash.CompactRevision
-	return nil
+	s.files = append(s.files, file)
+	return file, nil
 }
 
-// bump does to the copy what etcdutl does to a member's database (etcdutl/snapshot/v3_snapshot.go, modifyLatestRevision): a
-// placeholder without content at the new revision, and a compaction up to there that is still to be done.
-func bump(be backend.Backend, to int64) {
-	tx := be.BatchTx()
-	tx.LockOutsideApply()
-	tx.UnsafePut(schema.Key, mvcc.RevToBytes(mvcc.Revision{Main: to}, mvcc.NewRevBytes()), []byte{})
-	mvcc.UnsafeSetScheduledCompact(tx, to)
-	tx.Unlock()
+func (s *spills) close() error {
+	var failures []error
+	for _, file := range s.files {
+		failures = append(failures, file.Close())
+	}
+	return errors.Join(failures...)
 }
 
 // writeLines makes a new stream of evidence and counts its values.

@@ -82,7 +82,20 @@ func checkPages(tx *bolt.Tx) error {
 
 // describe fills in what the content of the database says.
 func (j *job) describe(ctx context.Context, tx *bolt.Tx, source *Source) error {
-	found, err := surveyRecords(ctx, tx)
+	finished, scheduled, err := compactions(tx)
+	if err != nil {
+		return err
+	}
+	var found surveyed
+	keys := int64(0)
+	if finished == scheduled {
+		count := liveCount{finished: finished}
+		found, err = walkRecords(ctx, tx, count.take)
+		keys = max(count.live, 0)
+	} else { // a compaction that was cut short may have taken any part of what it was to take
+		found, err = surveyRecords(ctx, tx)
+		keys = int64(len(found.live))
+	}
 	if err != nil {
 		return err
 	}
@@ -94,7 +107,7 @@ func (j *job) describe(ctx context.Context, tx *bolt.Tx, source *Source) error {
 	source.Compacted = max(brief.FinishedCompaction, brief.ScheduledCompaction)
 	source.StorageVersion, source.ClusterVersion = brief.StorageVersion, brief.ClusterVersion
 	source.AuthEnabled, source.Alarms = brief.Auth.Enabled, brief.Alarms
-	source.Records, source.Keys = found.records, int64(len(found.live))
+	source.Records, source.Keys = found.records, keys
 	source.LastRecord = found.last
 	if found.gap > 0 {
 		source.Warnings = append(source.Warnings, fmt.Sprintf("revision %d, above the compaction point, has no record; etcd leaves none out: "+
@@ -112,11 +125,40 @@ type surveyed struct {
 	records int64
 	last    int64            // the greatest main revision; 0 if there is no record
 	gap     int64            // the first revision above the compaction point that has no record, although a later one has; 0 if none
-	live    map[string]int64 // the lease of every live key, 0 for none
+	live    map[string]int64 // the lease of every live key, 0 for none; of surveyRecords only
 }
 
 func surveyRecords(ctx context.Context, tx *bolt.Tx) (surveyed, error) {
-	found := surveyed{live: map[string]int64{}}
+	live := map[string]int64{}
+	found, err := walkRecords(ctx, tx, func(r rawRecord) {
+		switch {
+		case r.tombstone:
+			delete(live, string(r.kv.Key))
+		case len(r.kv.Key) > 0: // a record without a key is the placeholder of a bumped revision
+			live[string(r.kv.Key)] = r.kv.Lease
+		}
+	})
+	found.live = live
+	return found, err
+}
+
+// liveCount counts the keys that are there, without knowing them: at the compaction point there is one for each put that the
+// compaction has left, and from then on one more for each first version and one less for each tombstone.
+type liveCount struct{ finished, live int64 }
+
+func (c *liveCount) take(r rawRecord) {
+	switch {
+	case len(r.kv.Key) == 0: // the placeholder of a bumped revision
+	case r.rev.Main > c.finished && r.tombstone:
+		c.live--
+	case r.rev.Main <= c.finished && !r.tombstone, r.rev.Main > c.finished && r.kv.Version == 1:
+		c.live++
+	}
+}
+
+// walkRecords visits all records, and counts them.
+func walkRecords(ctx context.Context, tx *bolt.Tx, visit func(rawRecord)) (surveyed, error) {
+	var found surveyed
 	compacted, err := compactionPoint(tx)
 	if err != nil {
 		return found, err
@@ -129,12 +171,7 @@ func surveyRecords(ctx context.Context, tx *bolt.Tx) (surveyed, error) {
 		}
 		due = max(due, r.rev.Main+1)
 		found.last = max(found.last, r.rev.Main)
-		switch {
-		case r.tombstone:
-			delete(found.live, string(r.kv.Key))
-		case len(r.kv.Key) > 0: // a record without a key is the placeholder of a bumped revision
-			found.live[string(r.kv.Key)] = r.kv.Lease
-		}
+		visit(r)
 		return nil
 	})
 	return found, err

@@ -59,34 +59,44 @@ type objectCensus struct {
 	recognised bool // a value is one that only an API server writes
 }
 
-// take counts one live key. It keeps nothing of the value.
-func (c *objectCensus) take(key string, value []byte) {
-	name, ok := resourceOf(key)
+// objectOf tells of which resource an object is by its key, and how it is encrypted; and whether its value is one that only an API
+// server writes. It keeps nothing of the value.
+func objectOf(key string, value []byte) (resource, provider string, written bool) {
+	resource, ok := resourceOf(key)
 	if !ok {
+		return "", "", false
+	}
+	rest, encrypted := bytes.CutPrefix(value, []byte(encryptedMark))
+	if encrypted {
+		provider = providerOf(rest)
+	}
+	return resource, provider, encrypted || bytes.HasPrefix(value, []byte(protobufMark))
+}
+
+// count counts one object that is there; nothing for what is none.
+func (c *objectCensus) count(resource, provider string, written bool) {
+	if resource == "" {
 		return
 	}
 	if c.resources == nil {
 		c.resources = map[string]*Resource{}
 	}
-	r := c.resources[name]
+	if c.resources[resource] == nil && len(c.resources) >= maxResources {
+		resource = otherResources
+	}
+	r := c.resources[resource]
 	if r == nil {
-		if len(c.resources) >= maxResources {
-			name = otherResources
-		}
-		if r = c.resources[name]; r == nil {
-			r = &Resource{Name: name}
-			c.resources[name] = r
-		}
+		r = &Resource{Name: resource}
+		c.resources[resource] = r
 	}
 	c.objects++
 	r.Objects++
-	rest, encrypted := bytes.CutPrefix(value, []byte(encryptedMark))
-	c.recognised = c.recognised || encrypted || bytes.HasPrefix(value, []byte(protobufMark))
-	if !encrypted {
+	c.recognised = c.recognised || written
+	if provider == "" {
 		return
 	}
 	r.Encrypted++
-	if provider := providerOf(rest); !slices.Contains(r.Providers, provider) {
+	if !slices.Contains(r.Providers, provider) {
 		r.Providers = append(r.Providers, provider)
 	}
 }

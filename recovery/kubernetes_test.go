@@ -36,12 +36,12 @@ func TestKeysOfAnAPIServerTellTheirResource(t *testing.T) {
 
 func TestObjectsAreCountedAndNothingOfThemIsKept(t *testing.T) {
 	var c objectCensus
-	c.take("/registry/secrets/default/a", []byte("k8s:enc:aescbc:v1:key-of-march:\x00\x01secret"))
-	c.take("/registry/secrets/default/b", []byte("k8s:enc:kms:v2:key-of-march:\x00\x01secret"))
-	c.take("/registry/secrets/default/c", []byte("k8s\x00\n\x0c\n\x02v1secret"))
-	c.take("/registry/secrets/default/d", []byte("k8s:enc:a-secret-without-a-provider"))
-	c.take("/registry/example.com/widgets/default/d", []byte(`{"kind":"Widget"}`))
-	c.take("/other/key", []byte("k8s\x00"))
+	c.see("/registry/secrets/default/a", []byte("k8s:enc:aescbc:v1:key-of-march:\x00\x01secret"))
+	c.see("/registry/secrets/default/b", []byte("k8s:enc:kms:v2:key-of-march:\x00\x01secret"))
+	c.see("/registry/secrets/default/c", []byte("k8s\x00\n\x0c\n\x02v1secret"))
+	c.see("/registry/secrets/default/d", []byte("k8s:enc:a-secret-without-a-provider"))
+	c.see("/registry/example.com/widgets/default/d", []byte(`{"kind":"Widget"}`))
+	c.see("/other/key", []byte("k8s\x00"))
 	want := &Kubernetes{Objects: 5, Resources: []Resource{
 		{Name: "secrets", Objects: 4, Encrypted: 3, Providers: []string{"aescbc", "kms", "unknown"}},
 		{Name: "widgets.example.com", Objects: 1},
@@ -58,8 +58,8 @@ func TestObjectsAreCountedAndNothingOfThemIsKept(t *testing.T) {
 
 func TestWhatOnlyLooksLikeAnAPIServersIsNot(t *testing.T) {
 	var c objectCensus
-	c.take("/registry/pods/default/a", []byte("mine"))
-	c.take("/mine", []byte("k8s\x00"))
+	c.see("/registry/pods/default/a", []byte("mine"))
+	c.see("/mine", []byte("k8s\x00"))
 	if got := c.result(); got != nil || got.Encrypted() != 0 {
 		t.Errorf("got %+v", got)
 	}
@@ -68,7 +68,7 @@ func TestWhatOnlyLooksLikeAnAPIServersIsNot(t *testing.T) {
 func TestResourcesWithoutEndAreBounded(t *testing.T) {
 	var c objectCensus
 	for i := range maxResources + 500 {
-		c.take("/registry/kind-"+strings.Repeat("x", i%7)+string(rune('a'+i%26))+strings.Repeat("y", i/26), []byte("k8s\x00"))
+		c.see("/registry/kind-"+strings.Repeat("x", i%7)+string(rune('a'+i%26))+strings.Repeat("y", i/26), []byte("k8s\x00"))
 	}
 	got := c.result()
 	if len(got.Resources) > maxResources+1 || got.Objects != maxResources+500 || got.Resources[0].Name != otherResources {
@@ -98,3 +98,6 @@ func TestASnapshotOfARealAPIServerIsRecognised(t *testing.T) {
 		t.Errorf("%d objects of %d keys: %v", sum, source.Keys, counts)
 	}
 }
+
+// see counts an object by its key and value.
+func (c *objectCensus) see(key string, value []byte) { c.count(objectOf(key, value)) }

@@ -2,20 +2,28 @@ package recovery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
-	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/server/v3/storage/mvcc"
 	"go.etcd.io/etcd/server/v3/storage/schema"
-	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// rawRecord is one record of the "key" bucket. Its key and value are valid during the visit only.
+// rawRecord is one record of the "key" bucket. What it points to is valid during the visit only.
 type rawRecord struct {
 	rev       mvcc.Revision
 	tombstone bool
-	kv        *mvccpb.KeyValue
+	kv        rawKV
+	at, bytes []byte // the key and the value of the bucket, as they are stored
+}
+
+// rawKV are the fields of an mvccpb.KeyValue, without a copy of the value, which can be a megabyte.
+type rawKV struct {
+	Key, Value                  []byte
+	CreateRevision, ModRevision int64
+	Version, Lease              int64
 }
 
 // recordsPerLook says after how many records a long walk looks whether it is still wanted.
@@ -41,12 +49,58 @@ func forEachRecord(ctx context.Context, tx *bolt.Tx, visit func(rawRecord) error
 }
 
 func decodeRecord(key, value []byte) (rawRecord, error) {
-	record := rawRecord{
-		rev: mvcc.BytesToRev(key), tombstone: mvcc.IsTombstone(key), kv: &mvccpb.KeyValue{}, // panics on nonsense, see survive
-	}
-	if err := proto.Unmarshal(value, record.kv); err != nil {
+	record := rawRecord{rev: mvcc.BytesToRev(key), tombstone: mvcc.IsTombstone(key), at: key, bytes: value} // panics on nonsense, see survive
+	var err error
+	if record.kv, err = decodeKV(value); err != nil {
 		return rawRecord{}, fmt.Errorf("%w: record at revision %d/%d cannot be decoded: %w",
 			ErrBadStructure, record.rev.Main, record.rev.Sub, err)
 	}
 	return record, nil
+}
+
+var errNoKV = errors.New("it is no mvccpb.KeyValue")
+
+// decodeKV reads the wire format of mvccpb.KeyValue (api/mvccpb/kv.proto). As in every such message a field that is there twice
+// counts as it is there last, and one that is not known is passed over.
+func decodeKV(message []byte) (kv rawKV, err error) {
+	for len(message) > 0 {
+		field, kind, n := protowire.ConsumeTag(message)
+		if n < 0 {
+			return rawKV{}, errNoKV
+		}
+		message = message[n:]
+		switch {
+		case kind == protowire.BytesType && (field == 1 || field == 5):
+			var text []byte
+			if text, n = protowire.ConsumeBytes(message); field == 1 {
+				kv.Key = text
+			} else {
+				kv.Value = text
+			}
+		case kind == protowire.VarintType:
+			var number uint64
+			number, n = protowire.ConsumeVarint(message)
+			kv.set(field, int64(number))
+		default:
+			n = protowire.ConsumeFieldValue(field, kind, message)
+		}
+		if n < 0 {
+			return rawKV{}, errNoKV
+		}
+		message = message[n:]
+	}
+	return kv, nil
+}
+
+func (kv *rawKV) set(field protowire.Number, number int64) {
+	switch field {
+	case 2:
+		kv.CreateRevision = number
+	case 3:
+		kv.ModRevision = number
+	case 4:
+		kv.Version = number
+	case 6:
+		kv.Lease = number
+	}
 }
