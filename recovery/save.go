@@ -124,13 +124,20 @@ func ending(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); errors.Is(cause, ErrStalled) {
 		return cause
 	}
-	return asDeadline(err)
+	return asDeadline(ctx, err)
 }
 
+// noticedBy is how much earlier than we a server may find that a deadline has passed.
+const noticedBy = time.Second
+
 // asDeadline makes errors.Is know a deadline that the server noticed first: gRPC then gives a status, and not the context's
-// error.
-func asDeadline(err error) error {
-	if status.Code(err) == codes.DeadlineExceeded && !errors.Is(err, context.DeadlineExceeded) {
+// error. Of a stream it is the status Canceled, with which the server resets it (gRPC's internal/transport/http2_server.go);
+// that is told from others by how near the deadline is.
+func asDeadline(ctx context.Context, err error) error {
+	code := status.Code(err)
+	deadline, bounded := ctx.Deadline()
+	reset := code == codes.Canceled && bounded && time.Until(deadline) < noticedBy && !errors.Is(context.Cause(ctx), context.Canceled)
+	if (reset || code == codes.DeadlineExceeded) && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
 	}
 	return err

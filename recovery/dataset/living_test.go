@@ -2,12 +2,15 @@ package dataset
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -129,9 +132,16 @@ func view(t *testing.T, path string, look func(*bolt.Tx) error) {
 	}
 }
 
+// freeURL is at a port of a loopback address that no other test has: a port that was let go on 127.0.0.1 is soon the next one's.
 func freeURL(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	host := "127.0.0.1"
+	if runtime.GOOS == "linux" {
+		var drawn [3]byte
+		rand.Read(drawn[:])
+		host = netip.AddrFrom4([4]byte{127, 16 + drawn[0]%224, drawn[1], 1 + drawn[2]%254}).String()
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
