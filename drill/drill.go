@@ -273,7 +273,6 @@ func (d *Drill) Close(ctx context.Context) error {
 	}
 	if !keep {
 		note(os.RemoveAll(d.folder.backup()))
-		note(os.RemoveAll(d.folder.given()))
 		for _, b := range d.branches {
 			note(os.RemoveAll(b.folder.backup()))
 		}

@@ -72,7 +72,7 @@ func (f folder) join(s stored) verify.Evidence {
 var ErrNoDrill = errors.New("no drill to judge")
 
 // Judge judges the drill that is stored in this folder from its evidence alone, and returns the verdict without changing
-// anything in the folder. A folder without evidence is an error that wraps ErrNoDrill.
+// anything in the folder. A folder without evidence of any member is an error that wraps ErrNoDrill.
 func Judge(path string) (verify.Verdict, error) {
 	return folder(path).judge(nil)
 }
@@ -84,6 +84,9 @@ func (f folder) judge(lost func(ledger.Entry) error) (verdict verify.Verdict, er
 			return verdict, fmt.Errorf("%w: %s has no evidence.json; name the folder that a drill printed", ErrNoDrill, f)
 		}
 		return verdict, err
+	}
+	if s.Members == 0 { // of a cluster of none nobody gathers evidence
+		return verdict, fmt.Errorf("%w: %s ended before any member was compared; etcd-drill report shows how", ErrNoDrill, f)
 	}
 	scratch, err := newSpill()
 	if err != nil {

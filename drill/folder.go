@@ -30,9 +30,6 @@ func (f folder) comparison() string { return filepath.Join(string(f), "compariso
 func (f folder) source() string { return filepath.Join(string(f), "source", "source.json") }
 func (f folder) backup() string { return filepath.Join(string(f), "source", "backup.db") }
 
-// given holds what had to be unpacked of a backup of somebody's own. It goes like backup.
-func (f folder) given() string { return filepath.Join(string(f), "source", "given") }
-
 // shows names what a cluster or a backup shows: the source's own is kept under "source", a member's under its name.
 func (f folder) shows(who string) (history, keyspace string) {
 	dir := filepath.Join(string(f), "members", who)

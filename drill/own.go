@@ -144,8 +144,8 @@ const (
 	informerKeys = 100_000
 )
 
-// watchOwn tries what clients that come from the lost cluster are told by one whose revision was bumped: they must be cancelled, and
-// an informer must then hold what the cluster holds. Without a bump they would wait without a word, which the advice says.
+// watchOwn tries what clients that come from the lost cluster are told by one whose revision was bumped: they must be cancelled,
+// and an informer must then hold what the cluster holds. Without a bump they would wait without a word, which the advice says.
 func (d *Drill) watchOwn(ctx context.Context, p *Proof) (err error) {
 	last := min(p.Source.RestorePoint+seenBeyond, p.Plan.Revision()-2) // beyond that no bump is large enough
 	if p.Plan.BumpRevision == 0 || last < p.Source.RestorePoint {
@@ -188,7 +188,7 @@ func (d *Drill) fetchFile(ctx context.Context) (err error) {
 	if err := d.events.emit(EventSaving, "backup %s", own.name()); err != nil {
 		return err
 	}
-	intake := recovery.Intake{Path: own.name(), Stream: own.Input, Dir: d.folder.given(), MaxBytes: own.MaxBytes}
+	intake := recovery.Intake{Path: own.name(), Stream: own.Input, Dir: d.given(), MaxBytes: own.MaxBytes}
 	if d.opts.Watch != nil {
 		so := &unpacked{}
 		intake.Progress = so.bytes.Store
@@ -198,6 +198,10 @@ func (d *Drill) fetchFile(ctx context.Context) (err error) {
 	d.own.received, err = recovery.Receive(ctx, d.opts.Worker, intake)
 	return err
 }
+
+// given is where a backup of somebody's own is unpacked, or saved. It lies among what goes with the run, also when the run is
+// killed and somebody else cleans up: the backup may hold anything.
+func (d *Drill) given() string { return filepath.Join(d.run.WorkDir(), "given") }
 
 // checkReceived reads the backup offline, and holds it against its manifest.
 func (d *Drill) checkReceived(ctx context.Context) (err error) {

@@ -35,7 +35,7 @@ func (d *Drill) fetchLiving(ctx context.Context) error {
 		return err
 	}
 	d.own.living = &ownLiving{members: members, from: from, why: why}
-	if err := os.MkdirAll(d.folder.given(), 0o700); err != nil {
+	if err := os.MkdirAll(d.given(), 0o700); err != nil {
 		return fmt.Errorf("make folder for the snapshot: %w", err)
 	}
 	opts := []recovery.FetchOption{}
@@ -47,7 +47,7 @@ func (d *Drill) fetchLiving(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, saveWithin, fmt.Errorf("the snapshot took longer than %s", saveWithin))
 	defer cancel()
-	path := filepath.Join(d.folder.given(), "backup.db")
+	path := filepath.Join(d.given(), "backup.db")
 	if _, err := cluster.Save(ctx, from, path, opts...); err != nil {
 		return err
 	}

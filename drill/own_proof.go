@@ -104,9 +104,6 @@ func (d *Drill) judgeBadSource(ctx context.Context, reason error) (verify.Verdic
 
 // refuse makes a verdict of a backup from which nothing is restored.
 func (d *Drill) refuse(kind verify.Kind, reason error) (verify.Verdict, error) {
-	verdict := verify.Verdict{
-		Outcome: verify.Damaged, Witness: verify.BySource, FindingCount: 1,
-		Findings: []verify.Finding{{Kind: kind, Outcome: verify.Damaged, Text: reason.Error()}},
-	}
+	verdict := verify.Refuse(kind, reason.Error())
 	return verdict, errors.Join(writeJSON(d.folder.verdict(), verdict), d.events.emit(EventJudged, "%s", verdict.Outcome))
 }

@@ -26,7 +26,7 @@ func (d *Drill) describeOwn(out *report.Report) {
 		Members: d.spec.Members, Source: string(s.Kind), Route: string(d.spec.way()),
 		BumpRevision: d.spec.BumpRevision, MarkCompacted: d.spec.MarkCompacted,
 	}
-	if s.RestorePoint > 0 {
+	if !d.events.at(EventPlanned).IsZero() { // otherwise nothing was restored, and nothing is back
 		out.Backup.NotCarried = d.notCarried()
 	}
 	if k := c.Kubernetes; k != nil {
@@ -60,10 +60,11 @@ func (d *Drill) adviceFor(k *recovery.Kubernetes) []string {
 	}
 	switch n := d.spec.BumpRevision; {
 	case n > 0 && n < usualBump:
-		advice = append(advice, fmt.Sprintf("bump by more: %d is enough only if fewer revisions were written after the backup; %d is usual", n, usualBump))
+		advice = append(advice, fmt.Sprintf(
+			"bump by more: %d is enough only if fewer revisions were written after the backup; %d is usual", n, usualBump))
 	case n == 0:
-		advice = append(advice, "bump the revision: kubelets and controllers go on watching from revisions that they have seen, and after a plain "+
-			"restore hear nothing until the new cluster passes them; "+
+		advice = append(advice, "bump the revision: kubelets and controllers go on watching from revisions that they have seen, "+
+			"and after a plain restore hear nothing until the new cluster passes them; "+
 			fmt.Sprintf("drill it with --bump-revision %d --mark-compacted", usualBump))
 	}
 	return advice
@@ -83,9 +84,11 @@ func (d *Drill) notCarried() []string {
 	}
 	switch {
 	case r.Log != nil && r.Log.Behind.Writes > 0:
-		say("up to %d writes that only the write-ahead log beside the database holds; a restart on the whole directory has them", r.Log.Behind.Writes)
+		say("up to %d writes that only the write-ahead log beside the database holds; a restart on the whole directory has them",
+			r.Log.Behind.Writes)
 	case s.Kind == recovery.DBCopy && r.Log == nil:
-		say("writes that the member had not flushed into its database when it was copied: those of its last 100 ms, or more if it was killed under load")
+		say("writes that the member had not flushed into its database when it was copied: " +
+			"those of its last 100 ms, or more if it was killed under load")
 	}
 	if n := len(s.MemberIDs); n > 0 {
 		say("the member list: the %d of the backup make way for the %d of the plan", n, d.spec.Members)

@@ -118,7 +118,9 @@ func (d *Drill) readMember(ctx context.Context, m *harness.Member, at readAt, ex
 }
 
 // readInto reads a member into as many files as its extent wants.
-func (d *Drill) readInto(ctx context.Context, client *clientv3.Client, spec load.ReadSpec, shown verify.Member) (back load.Readback, err error) {
+func (d *Drill) readInto(
+	ctx context.Context, client *clientv3.Client, spec load.ReadSpec, shown verify.Member,
+) (back load.Readback, err error) {
 	history, keyspace := d.folder.shows(shown.Name)
 	read := func() error {
 		back, err = load.ReadBack(ctx, client, spec)

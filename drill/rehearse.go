@@ -41,14 +41,20 @@ func Rehearse(ctx context.Context, spec Spec, opts Options) (out Report, err err
 
 // drilled describes the backup that was recovered from.
 func (d *Drill) drilled(source recovery.Source) report.Drilled {
+	if d.own != nil {
+		source = d.own.source // also of one that was refused
+	}
 	if source.SHA256 == "" {
 		return report.Drilled{}
 	}
 	drilled := report.Drilled{
 		Kind: string(source.Kind), SHA256: source.SHA256, SizeBytes: source.SizeBytes, TakenAt: d.events.at(EventFetched),
+		RestorePoint: source.RestorePoint,
 	}
 	if d.own != nil {
-		drilled.TakenAt = d.own.received.Modified
+		if drilled.TakenAt = d.own.received.Modified; !drilled.TakenAt.IsZero() {
+			drilled.Age = max(d.own.began.Sub(drilled.TakenAt), 0)
+		}
 	}
 	return drilled
 }

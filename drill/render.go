@@ -69,20 +69,25 @@ func (f folder) keepReport(r report.Report) error {
 		replace(f.junit(), func(w io.Writer) error { return report.WriteJUnit(w, stored) }))
 }
 
-// attest adds to the evidence what was drilled and what the verdict is; nothing to a drill that left none.
+// attest adds to the evidence what was drilled and what the verdict is. Of a drill that ended before its members were compared it
+// is all there is.
 func (f folder) attest(r report.Report, drilled report.Drilled) error {
+	attested := r.Attest(drilled)
+	var whole any = struct {
+		Attestation report.Attestation `json:"attestation"`
+	}{attested}
 	var s stored
-	if err := readJSON(f.evidence(), &s); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	} else if err != nil {
+	switch err := readJSON(f.evidence(), &s); {
+	case err == nil:
+		s.Attestation = &attested
+		whole = s
+	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	attested := r.Attest(drilled)
-	s.Attestation = &attested
 	return replace(f.evidence(), func(w io.Writer) error {
 		lines := json.NewEncoder(w)
 		lines.SetIndent("", "  ")
-		return lines.Encode(s)
+		return lines.Encode(whole)
 	})
 }
 

@@ -29,7 +29,8 @@ var _ = Describe("what is in a backup of one's own", Label("cli", "etcd"), func(
 		p := newUser().drill("--snapshot", cluster.snapshot(ctx), "--members", "3")
 		p.ends(ctx, 0, ownWithin)
 		Expect(string(p.Out.Contents())).To(And(
-			ContainSubstring(", TLS, authentication on\n"), ContainSubstring("auth on with 1 users"), ContainSubstring("tokens of clients that had logged in"),
+			ContainSubstring(", TLS, authentication on\n"), ContainSubstring("auth on with 1 users"),
+			ContainSubstring("tokens of clients that had logged in"),
 		))
 	}, SpecTimeout(ownWithin))
 
@@ -42,7 +43,8 @@ var _ = Describe("what is in a backup of one's own", Label("cli", "etcd"), func(
 		raise(ctx, client, pb.AlarmType_NOSPACE)
 		p := newUser().drill("--snapshot", cluster.snapshot(ctx))
 		p.ends(ctx, 0, ownWithin)
-		Expect(string(p.Out.Contents())).To(MatchRegexp(`(?m)^ hazard   the source carries alarm NOSPACE of member [0-9a-f]+: a cluster restored from it refuses writes`))
+		Expect(string(p.Out.Contents())).To(MatchRegexp(
+			`(?m)^ hazard   the source carries alarm NOSPACE of member [0-9a-f]+: a cluster restored from it refuses writes`))
 		Expect(string(p.Err.Contents())).To(ContainSubstring("disarmed NOSPACE of "))
 		Expect(p.report().Verdict.Compared.Leases).To(BeEquivalentTo(1))
 	}, SpecTimeout(ownWithin))
@@ -96,18 +98,16 @@ var _ = Describe("what is in a backup of one's own", Label("cli", "etcd"), func(
 		u.stdin = strings.NewReader(string(gzipped(must(os.ReadFile(file)))))
 		p := u.drill("--snapshot", "-", "--members", "1", "--expect", manifest)
 		p.ends(ctx, 0, ownWithin)
-		Expect(string(p.Out.Contents())).To(ContainSubstring(" manifest the backup is the one of which manifest " + manifest + " was made at "))
+		Expect(string(p.Out.Contents())).To(ContainSubstring(
+			" manifest the backup is the one of which manifest " + manifest + " was made at "))
 
 		cluster.put(ctx, map[string]string{"/hidden": "another secret"})
 		u.stdin = nil
 		p = u.drill("--snapshot", cluster.snapshot(ctx), "--expect", manifest)
-		p.ends(ctx, 1, time.Minute)
-		Expect(string(p.Out.Contents())).To(MatchRegexp(`(?m)^  other-backup: .*restore point 3 instead of 2`))
-		Expect(filepath.Join(p.out, "members")).NotTo(BeADirectory(), "something was started")
+		p.endsRefused(ctx, 1, "restore point 3 instead of 2")
+		Expect(string(p.Out.Contents())).To(ContainSubstring("\n  other-backup: "))
 
-		p = u.drill("--snapshot", file, "--expect", file)
-		p.ends(ctx, 2, time.Minute)
-		Expect(string(p.Out.Contents())).To(ContainSubstring("no manifest of a backup"))
+		u.drill("--snapshot", file, "--expect", file).endsRefused(ctx, 2, "no manifest of a backup")
 		bad := u.call("manifest", manifest)
 		bad.ends(ctx, 1, time.Minute)
 		Expect(string(bad.Err.Contents())).To(ContainSubstring("not a bbolt database"))
@@ -175,7 +175,7 @@ var _ = Describe("what is in a backup of one's own", Label("cli", "etcd"), func(
 		first := u.drill("--snapshot", absolute(kubernetesBackup), "--members", "1", "--keep", "all")
 		first.ends(ctx, 0, ownWithin)
 		var data string
-		everyFile(first.out, func(path string, info fs.FileInfo) {
+		everyFile(first.out, func(path string, _ fs.FileInfo) {
 			if strings.HasSuffix(path, "/member/snap/db") {
 				data = strings.TrimSuffix(path, "/member/snap/db")
 			}

@@ -27,7 +27,8 @@ type livingFlags struct {
 }
 
 func (l *livingFlags) add(flags *pflag.FlagSet) {
-	flags.StringSliceVar(&l.endpoints, "endpoints", nil, "drill a snapshot that is saved from one of these members of a living cluster, which is only read")
+	flags.StringSliceVar(&l.endpoints, "endpoints", nil,
+		"drill a snapshot that is saved from one of these members of a living cluster, which is only read")
 	flags.StringVar(&l.cacert, "cacert", "", "with --endpoints: trust this authority (default: the system's)")
 	flags.StringVar(&l.cert, "cert", "", "with --endpoints: show this certificate")
 	flags.StringVar(&l.key, "key", "", "with --endpoints: the key of --cert")
@@ -42,7 +43,8 @@ func livingNames() []string { return []string{"cacert", "cert", "key", "user", "
 func (l *livingFlags) living() (*recovery.Living, error) {
 	cluster := &recovery.Living{RateBytes: int64(l.rate)}
 	if l.rate != 0 && l.rate < recovery.MinRate {
-		return nil, usage(fmt.Errorf("--rate %s: below %d KiB nobody could tell a slow snapshot from one that stalls; give more", &l.rate, recovery.MinRate>>10))
+		return nil, usage(fmt.Errorf("--rate %s: below %d KiB nobody could tell a slow snapshot from one that stalls; give more",
+			&l.rate, recovery.MinRate>>10))
 	}
 	if (l.cert == "") != (l.key == "") {
 		return nil, usage(errors.New("--cert and --key go together; give both or neither"))
@@ -82,7 +84,8 @@ func normalEndpoint(endpoint string, secure bool) (string, error) {
 		endpoint = scheme + endpoint
 	}
 	parsed, err := url.Parse(endpoint)
-	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" || parsed.User != nil || parsed.Port() == "" {
+	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" ||
+		parsed.Host == "" || parsed.User != nil || parsed.Port() == "" {
 		return "", usage(fmt.Errorf("--endpoints: %q is no client URL; write it like https://10.0.0.1:2379", endpoint))
 	}
 	return parsed.Scheme + "://" + parsed.Host, nil

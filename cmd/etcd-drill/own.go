@@ -30,12 +30,17 @@ func (o *ownFlags) add(flags *pflag.FlagSet) {
 	o.maxUnpacked = byteSize(recovery.DefaultMaxBytes)
 	flags.StringVar(&o.own.File, "snapshot", "",
 		"drill this backup of yours: a snapshot, db copy or data directory, also packed; - for standard input")
-	flags.StringVar(&o.own.Expect, "expect", "", "with --snapshot: refuse a backup that is not the one of this manifest (etcd-drill manifest)")
-	flags.StringVar(&o.own.Canary, "canary", "", "with --snapshot: a key under which somebody writes the time, in RFC 3339 or seconds since 1970")
-	flags.DurationVar(&o.canaryAge, "canary-max-age", 0, "with --canary: fail if that time is longer ago than this (default: no target)")
+	flags.StringVar(&o.own.Expect, "expect", "",
+		"with --snapshot: refuse a backup that is not the one of this manifest (etcd-drill manifest)")
+	flags.StringVar(&o.own.Canary, "canary", "",
+		"with --snapshot: a key under which somebody writes the time, in RFC 3339 or seconds since 1970")
+	flags.DurationVar(&o.canaryAge, "canary-max-age", 0,
+		"with --canary: fail if that time is longer ago than this (default: no target)")
 	flags.StringVar((*string)(&o.own.Read), "read", "",
-		"with a backup of yours: read the keys of all members, or of one; HashKV is compared on all (default: one if the backup is larger than 256 MiB)")
-	flags.StringVar(&o.redact, "redact", "", "with a backup of yours: keys hides the names of keys in everything that is written and said")
+		"with a backup of yours: read the keys of all members, or of one; HashKV is compared on all "+
+			"(default: one if the backup is larger than 256 MiB)")
+	flags.StringVar(&o.redact, "redact", "",
+		"with a backup of yours: keys hides the names of keys in everything that is written and said")
 	o.livingFlags.add(flags)
 	flags.Var(&o.maxUnpacked, "max-unpacked", "refuse a packed backup, or one from standard input, that is larger than this")
 }
@@ -57,8 +62,8 @@ func (o *ownFlags) wanted(flags *pflag.FlagSet) (bool, error) {
 		return nil
 	}
 	err := errors.Join(
-		needs(file || living, "a backup of your own; name it with --snapshot FILE, or a living cluster with --endpoints", "canary", "canary-max-age",
-			"redact", "read"),
+		needs(file || living, "a backup of your own; name it with --snapshot FILE, or a living cluster with --endpoints",
+			"canary", "canary-max-age", "redact", "read"),
 		needs(file, "a backup of your own; name it with --snapshot FILE", "expect", "max-unpacked"),
 		needs(living, "a living cluster; name its members with --endpoints", livingNames()...),
 	)
@@ -70,7 +75,8 @@ func (o *ownFlags) wanted(flags *pflag.FlagSet) (bool, error) {
 	}
 	for _, name := range standsAlone() {
 		if flags.Changed(name) {
-			return false, usage(fmt.Errorf("--%s is for a drill that makes its own disaster; a backup is drilled by itself, so leave it away", name))
+			return false, usage(fmt.Errorf(
+				"--%s is for a drill that makes its own disaster; a backup is drilled by itself, so leave it away", name))
 		}
 	}
 	if flags.Changed("redact") && o.redact != "keys" {

@@ -65,7 +65,8 @@ a living cluster first, which is only read.`,
 	r.hostFlags.addProgram(flags)
 	r.goalFlags.add(flags)
 	flags.StringVar(&r.out, "out", "", "drill folder, must be empty (default: .drill/RUN)")
-	flags.StringVar(&r.keep, "keep", string(drill.KeepFailed), "keep data directories of which drills: failed, all or none (of a backup of your own: none)")
+	flags.StringVar(&r.keep, "keep", string(drill.KeepFailed),
+		"keep data directories of which drills: failed, all or none (of a backup of your own: none)")
 	flags.StringVar(&r.digestKey, "digest-key", "",
 		"file with the key under which the evidence speaks of values, 16 bytes or more (default: drawn, and written down nowhere)")
 	flags.DurationVar(&r.timeout, "timeout", 15*time.Minute, "give up a drill after this long")
@@ -234,7 +235,8 @@ func (r *runCommand) readDigestKey() ([]byte, error) {
 		return nil, fmt.Errorf("read --digest-key: %w", err)
 	}
 	if len(key) < minDigestKey {
-		return nil, usage(fmt.Errorf("--digest-key %s has %d bytes, which can be guessed; it needs %d", r.digestKey, len(key), minDigestKey))
+		return nil, usage(fmt.Errorf("--digest-key %s has %d bytes, which can be guessed; it needs %d",
+			r.digestKey, len(key), minDigestKey))
 	}
 	return key, nil
 }

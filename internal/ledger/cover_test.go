@@ -30,7 +30,8 @@ func TestWhatIsBesideKeysNamesThemToo(t *testing.T) {
 		t.Errorf("%s, %v", text, err)
 	}
 	permissions := hidden.Auth.Roles[0].Permissions
-	if !slices.IsSortedFunc(permissions, Permission.Compare) || slices.IndexFunc(permissions, func(p Permission) bool { return p.End == "" }) < 0 {
+	endless := slices.IndexFunc(permissions, func(p Permission) bool { return p.End == "" })
+	if !slices.IsSortedFunc(permissions, Permission.Compare) || endless < 0 {
 		t.Errorf("%+v", permissions)
 	}
 	if lease.Keys[0] != "/secret/a" || state.Auth.Roles[0].Permissions[0].Key != "/secret/a" {

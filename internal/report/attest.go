@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/etcd-drill/etcd-drill/internal/verify"
@@ -19,6 +20,8 @@ type Attestation struct {
 	Targets []Target       `json:"targets,omitempty"`
 	Verdict verify.Outcome `json:"verdict"`
 	Result  Result         `json:"result"`
+	// Failure is what ended the drill before it could be judged; empty if nothing did.
+	Failure string `json:"failure,omitempty"`
 }
 
 // Drilled describes the backup that was recovered from. It is empty on a route without one.
@@ -48,30 +51,19 @@ type Check struct {
 	Text string `json:"text"`
 }
 
-// Attest sums up the report; of what was drilled it knows all but what is given.
+// Attest sums up the report; of what was drilled it knows the age, where a cluster was lost, and the restore point.
 func (r Report) Attest(drilled Drilled) Attestation {
 	a := Attestation{
 		SchemaVersion: SchemaVersion, ToolVersion: r.ToolVersion, RunID: r.RunID, Title: r.Title, Drilled: drilled, Runtime: r.Runtime,
-		Checks: r.checks(), Targets: r.Targets, Verdict: r.outcome(), Result: r.Result(),
+		Checks: r.checks(), Targets: r.Targets, Verdict: r.outcome(), Result: r.Result(), Failure: r.Failure,
 	}
 	if drilled.SHA256 != "" {
-		a.Drilled.RestorePoint = r.Verdict.RestorePoint
-		if from := r.agedFrom(); !from.IsZero() && !drilled.TakenAt.IsZero() {
-			a.Drilled.Age = max(from.Sub(drilled.TakenAt), 0)
+		a.Drilled.RestorePoint = cmp.Or(r.Verdict.RestorePoint, drilled.RestorePoint)
+		if r.Outage != nil && !drilled.TakenAt.IsZero() {
+			a.Drilled.Age = max(r.Outage.SignalAt.Sub(drilled.TakenAt), 0)
 		}
 	}
 	return a
-}
-
-// agedFrom is the moment from which the age of the source counts.
-func (r Report) agedFrom() time.Time {
-	switch {
-	case r.Outage != nil:
-		return r.Outage.SignalAt
-	case len(r.Phases) > 0:
-		return r.Phases[0].StartedAt
-	}
-	return time.Time{}
 }
 
 // hostCheck names what is no claim of the judge.

@@ -41,6 +41,10 @@ func TestAnAttestationSaysHowEachPartIsKnown(t *testing.T) {
 	if late := r.Attest(report.Drilled{SHA256: "c0ffee", TakenAt: signalAt().Add(time.Second)}); late.Drilled.Age != 0 {
 		t.Errorf("a source that was taken after the signal is %s old", late.Drilled.Age)
 	}
+	refused := report.Report{Failure: "no room"}.Attest(report.Drilled{SHA256: "c0ffee", RestorePoint: 5, Age: time.Minute})
+	if refused.Failure != "no room" || refused.Drilled.RestorePoint != 5 || refused.Drilled.Age != time.Minute || refused.Verdict != verify.Inconclusive {
+		t.Errorf("%+v", refused)
+	}
 	if none := r.Attest(report.Drilled{}); none.Drilled != (report.Drilled{}) {
 		t.Errorf("a route without a source was drilled on %+v", none.Drilled)
 	}

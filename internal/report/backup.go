@@ -194,5 +194,5 @@ func (r Report) ownProof() string {
 
 // hidden are the claims that a drill of a backup leaves out by its nature, which its one line on the loss says.
 func (r Report) hidden(claim verify.Claim) bool {
-	return r.Verdict.Witness == verify.BySource && slices.Contains([]string{"outage", "prefix", "fence"}, claim.Name)
+	return r.Verdict.Witness == verify.BySource && (r.Plan == nil || slices.Contains([]string{"outage", "prefix", "fence"}, claim.Name))
 }

@@ -172,7 +172,11 @@ func (r Report) bumpLine() string {
 func (r Report) stateLine() string { return r.claimLine("state") }
 func (r Report) watchLine() string { return r.claimLine("watch") }
 
+// claimLine is the claim of this name; empty where a backup was refused, because the finding says all of it.
 func (r Report) claimLine(name string) string {
+	if r.Backup != nil && r.Plan == nil {
+		return ""
+	}
 	for _, claim := range r.Verdict.Claims {
 		switch {
 		case claim.Name != name:

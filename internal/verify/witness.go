@@ -46,6 +46,22 @@ type Said struct {
 	Fault  string `json:"fault,omitempty"` // why there is none
 }
 
+// Refuse is the verdict on a backup that was not restored, for this reason: BadSource or OtherBackup.
+func Refuse(kind Kind, reason string) Verdict {
+	disproved := claimSource
+	if kind == OtherBackup {
+		disproved = claimManifest
+	}
+	return Verdict{
+		Outcome: Damaged, Witness: BySource, FindingCount: 1,
+		Findings: []Finding{{Kind: kind, Outcome: Damaged, Text: reason}},
+		Claims: []Claim{
+			{Name: disproved, State: Disproved, Text: reason},
+			{Name: claimMembers, State: LeftOut, Text: "nothing was restored"},
+		},
+	}
+}
+
 func (j *judge) bySource() bool { return j.ev.Witness == BySource }
 
 // checkSource demands that the source does not contradict itself: every revision above the compaction point is there, and the
@@ -100,7 +116,8 @@ func (j *judge) checkLiving() (agreeing int) {
 		case s.Fault != "" || max(s.From, 0) != max(j.ev.Source.HashFrom, 0):
 		case s.HashKV != j.ref.hashKV:
 			j.notes.damaged(claimLiving, Finding{Kind: Diverged, Member: s.Member, Revision: j.ref.revision},
-				"member %s of the living cluster gives HashKV %d for revision %d, the snapshot has %d: the members of that cluster do not hold the same",
+				"member %s of the living cluster gives HashKV %d for revision %d, the snapshot has %d: "+
+					"the members of that cluster do not hold the same",
 				s.Member, s.HashKV, j.ref.revision, j.ref.hashKV)
 		default:
 			agreeing++
@@ -136,7 +153,8 @@ func (j *judge) checkFreshness() {
 	switch {
 	case f == nil:
 	case f.Fault != "":
-		j.notes.doubted(claimFreshness, Finding{Kind: NoEvidence, Key: f.Key}, "how old the backup is could not be told from %q: %s", f.Key, f.Fault)
+		j.notes.doubted(claimFreshness, Finding{Kind: NoEvidence, Key: f.Key},
+			"how old the backup is could not be told from %q: %s", f.Key, f.Fault)
 	case f.Age < -clockTolerance:
 		j.notes.doubted(claimFreshness, Finding{Kind: NoEvidence, Key: f.Key},
 			"%q of the backup holds %s, which is %s from now: the clocks do not agree", f.Key, f.At.Format(time.RFC3339), -f.Age)
@@ -149,7 +167,8 @@ const clockTolerance = time.Minute
 // checkSourceSubstance makes a verdict over nothing inconclusive where there is no ledger.
 func (j *judge) checkSourceSubstance() {
 	if j.compared.Keys == 0 {
-		j.notes.doubted(claimPrefix, Finding{Kind: NoEvidence}, "the keyspace of the backup is empty: there is no key whose return could be proved")
+		j.notes.doubted(claimPrefix, Finding{Kind: NoEvidence},
+			"the keyspace of the backup is empty: there is no key whose return could be proved")
 	}
 	if j.compared.Members == 0 {
 		j.notes.doubted(claimMembers, Finding{Kind: NoEvidence}, "no member of the restored cluster was compared")
@@ -160,19 +179,23 @@ func (j *judge) checkSourceSubstance() {
 func (j *judge) sourceClaims() []Claim {
 	claims := []Claim{
 		{Name: claimOutage, State: LeftOut, Text: "no cluster was lost: the backup alone is drilled"},
-		{Name: claimPrefix, State: LeftOut, Text: "which writes its cluster had acknowledged nobody wrote down; what was written after the backup is not known"},
+		{
+			Name: claimPrefix, State: LeftOut,
+			Text: "which writes its cluster had acknowledged nobody wrote down; what was written after the backup is not known",
+		},
 		j.sourceClaim(),
 	}
-	if j.ev.Manifest != nil {
+	if m := j.ev.Manifest; m != nil {
 		claims = append(claims, j.notes.claim(claimManifest,
-			fmt.Sprintf("the backup is the one of which manifest %s was made at %s", j.ev.Manifest.Path, j.ev.Manifest.Made.Format(time.RFC3339))))
+			fmt.Sprintf("the backup is the one of which manifest %s was made at %s", m.Path, m.Made.Format(time.RFC3339))))
 	}
 	if j.ev.Living != nil {
 		claims = append(claims, j.livingClaim())
 	}
 	if f := j.ev.Freshness; f != nil {
+		age := max(f.Age, 0).Round(time.Second)
 		claims = append(claims, j.notes.claim(claimFreshness,
-			fmt.Sprintf("%q of the backup was written at %s, %s before the drill", f.Key, f.At.Format(time.RFC3339), max(f.Age, 0).Round(time.Second))))
+			fmt.Sprintf("%q of the backup was written at %s, %s before the drill", f.Key, f.At.Format(time.RFC3339), age)))
 	}
 	return claims
 }

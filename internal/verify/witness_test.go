@@ -148,6 +148,23 @@ func TestABackupThatIsFreshAndTheRightOneSaysSo(t *testing.T) {
 	}
 }
 
+func TestARefusedBackupDisprovesOneClaimAndProvesNone(t *testing.T) {
+	for kind, name := range map[Kind]string{BadSource: claimSource, OtherBackup: claimManifest} {
+		v := Refuse(kind, "because")
+		if v.Outcome != Damaged || v.FindingCount != 1 || v.Findings[0].Kind != kind || v.Witness != BySource {
+			t.Errorf("%+v", v)
+		}
+		for _, c := range v.Claims {
+			if want := map[bool]string{true: Disproved, false: LeftOut}[c.Name == name]; c.State != want {
+				t.Errorf("%s: %+v, want %s", kind, c, want)
+			}
+		}
+		if c := claimNamed(t, v, name); c.Text != "because" {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
 // A bump of a backup is not held against revisions that clients saw, because nobody knows them.
 func TestABackupCanBeBumped(t *testing.T) {
 	v := judged(t, alone(bumped(50)))
@@ -157,17 +174,18 @@ func TestABackupCanBeBumped(t *testing.T) {
 }
 
 func TestHashesOfALivingClusterAreComparedWhereTheyCanBe(t *testing.T) {
+	agrees := Said{Member: "k1", HashKV: 77, From: 3}
 	for name, c := range map[string]struct {
 		living []Said
 		bumped bool
 		state  string
 		text   string
 	}{
-		"all agree":              {[]Said{{Member: "k1", HashKV: 77, From: 3}, {Member: "k2", HashKV: 77, From: 3}}, false, Proved, "2/2 members"},
-		"one says nothing":       {[]Said{{Member: "k1", HashKV: 77, From: 3}, {Member: "k2", Fault: "mute"}}, false, Proved, "k2 gives none: mute"},
+		"all agree":              {[]Said{agrees, {Member: "k2", HashKV: 77, From: 3}}, false, Proved, "2/2 members"},
+		"one says nothing":       {[]Said{agrees, {Member: "k2", Fault: "mute"}}, false, Proved, "k2 gives none: mute"},
 		"all compacted since":    {[]Said{{Member: "k1", HashKV: 5, From: 4}}, false, LeftOut, "above another compaction point, 4"},
 		"nobody says anything":   {[]Said{}, false, LeftOut, "0/0 members"},
-		"the revision is bumped": {[]Said{{Member: "k1", HashKV: 77, From: 3}}, true, LeftOut, "of a bumped revision"},
+		"the revision is bumped": {[]Said{agrees}, true, LeftOut, "of a bumped revision"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(seeded(3), ordinary)
