@@ -46,7 +46,9 @@ var _ = Describe("all killed, one a learner", Label("etcd", "B17", "disaster:all
 			Expect(learners(ctx, grown)).To(BeEmpty())
 			Expect(grown.AwaitReady(ctx, time.Minute)).To(Succeed())
 			Expect(put(ctx, must(grown.Member("m4")), "promoted", 1)).To(Succeed())
-			Expect(hashes(ctx, grown, reborn.Canary.Revision)).To(HaveEach(hashes(ctx, grown, reborn.Canary.Revision)[0]))
+			Expect(settled(ctx, grown)).To(Succeed(), "the others learn of that write a little later")
+			shown := hashes(ctx, grown, reborn.Canary.Revision)
+			Expect(shown).To(HaveEach(shown[0]))
 		}, SpecTimeout(3*time.Minute))
 })
 
