@@ -96,9 +96,7 @@ func (l *line) reach(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, reachWithin)
 	defer cancel()
 	conn := l.client.ActiveConnection()
-	// gRPC waits up to two minutes between attempts at a dead member, long after a living one has taken its place.
-	conn.ResetConnectBackoff()
-	conn.Connect()
+	conn.Connect() // how soon it tries again is in harness.Dial; gRPC's ResetConnectBackoff races with its own balancer
 	for {
 		state := conn.GetState()
 		switch state {
