@@ -28,6 +28,7 @@ var _ = Describe("all killed, one a learner", Label("etcd", "B17", "disaster:all
 			load := must(d.StartLoad(ctx, voters, drill.Mixed))
 			Expect(load.AwaitFilled(ctx)).To(Succeed())
 			snapshot := must(d.BackupFrom(ctx, must(old.Member("m3"))))
+			Expect(snapshot.Member).To(Equal("m3"))
 			Expect(load.AwaitMore(ctx, 100)).To(Succeed())
 
 			outage := must(d.Strike(ctx, old, faults.Kill(faults.All)))
@@ -35,6 +36,7 @@ var _ = Describe("all killed, one a learner", Label("etcd", "B17", "disaster:all
 			down := must(d.StopAll(ctx, outage))
 			plan := must(d.Plan(snapshot, down, identity.FreshToken()))
 			reborn := must(d.Restore(ctx, plan))
+			Expect(reborn.Layout().Names()).To(ConsistOf("m1", "m2", "m3"), "the learner comes back, too")
 			Expect(learners(ctx, reborn.Cluster)).To(BeEmpty(), "a restore knows voters only")
 			Expect(must(d.Verify(ctx, drill.Proof{
 				Book: book, Source: snapshot, Outage: outage, Down: down, Plan: plan, Reborn: reborn,

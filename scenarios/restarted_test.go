@@ -2,6 +2,7 @@ package scenarios_test
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -66,7 +67,10 @@ func hashes(ctx context.Context, cluster *harness.Cluster, revision int64) []has
 	return all
 }
 
-// killAll signals every member before it waits for any.
+// killed is the exit code of a process that had no chance to put on disk what it held in memory.
+const killed = 128 + 9
+
+// killAll signals every member before it waits for any, and returns nil if all of them died of it.
 func killAll(ctx context.Context, cluster *harness.Cluster) error {
 	for _, m := range cluster.Members() {
 		if err := m.Signal(ctx, harness.Kill); err != nil {
@@ -74,7 +78,11 @@ func killAll(ctx context.Context, cluster *harness.Cluster) error {
 		}
 	}
 	for _, m := range cluster.Members() {
-		if _, err := m.Wait(ctx); err != nil {
+		exit, err := m.Wait(ctx)
+		if err == nil && exit.Code != killed {
+			err = fmt.Errorf("%s ended with code %d instead of %d", m.Name(), exit.Code, killed)
+		}
+		if err != nil {
 			return err
 		}
 	}
