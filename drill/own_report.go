@@ -32,9 +32,26 @@ func (d *Drill) describeOwn(out *report.Report) {
 	if k := c.Kubernetes; k != nil {
 		out.Backup.Kubernetes, out.Backup.Advice = objectsOf(k), d.adviceFor(k)
 	}
-	if begun, agreed := d.events.at(EventSaving), d.events.at(EventAgreed); !agreed.IsZero() {
-		out.Phases = append([]report.Phase{{Name: report.PhaseRecover, StartedAt: begun, Duration: agreed.Sub(begun)}}, out.Phases...)
+	out.Phases = append(d.events.ownPhases(), out.Phases...)
+}
+
+// ownPhases are those of the drill of a backup up to its restore.
+func (e *events) ownPhases() []report.Phase {
+	phases := []report.Phase{}
+	for _, bounds := range []struct {
+		name     string
+		from, to EventName
+	}{
+		{report.PhaseTake, EventSaving, EventChecked},
+		{report.PhasePrepare, EventChecked, EventPlanned},
+		{report.PhaseRecover, EventPlanned, EventAgreed},
+	} {
+		from, to := e.at(bounds.from), e.at(bounds.to)
+		if !from.IsZero() && !to.IsZero() {
+			phases = append(phases, report.Phase{Name: bounds.name, StartedAt: from, Duration: to.Sub(from)})
+		}
 	}
+	return phases
 }
 
 func objectsOf(k *recovery.Kubernetes) *report.Kubernetes {

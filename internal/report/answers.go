@@ -104,7 +104,7 @@ func (r Report) loses() answer {
 		return a
 	case r.lossUnknown() != "":
 		reason := r.lossUnknown()
-		a.Short, a.Text = "Not known", strings.ToUpper(reason[:1])+reason[1:]+"."
+		a.Short, a.Text = "Not known", strings.ToUpper(reason[:1])+reason[1:]+"."+r.lastChange()
 		a.Class = unsure
 		return a
 	case loss.Writes == 0:
@@ -134,6 +134,25 @@ func (r Report) loses() answer {
 		}
 	}
 	return a
+}
+
+// lastChange says what is known of the age of a backup that holds no time: when its file was changed. It proves nothing, since a copy
+// is younger than what it holds, and yet nothing in it can be younger.
+func (r Report) lastChange() string {
+	if r.Backup == nil || r.Backup.Taken != nil || r.Backup.Modified.IsZero() || r.Plan == nil || len(r.Phases) == 0 {
+		return ""
+	}
+	age := max(r.Phases[0].StartedAt.Sub(r.Backup.Modified), 0)
+	return fmt.Sprintf(" Nothing in it is younger than its file, last changed %s, %s before the drill. A key that holds the time tells more "+
+		"(--canary).", stamp(r.Backup.Modified), days(age))
+}
+
+// days is an age as a person says it.
+func days(age time.Duration) string {
+	if age < 48*time.Hour {
+		return age.Round(time.Second).String()
+	}
+	return count(int64(age/(24*time.Hour)), "day")
 }
 
 // wantedMembers is how many members the recovered cluster must have.

@@ -132,6 +132,23 @@ func TestThePageOfABackupSaysWhatItHolds(t *testing.T) {
 	}
 }
 
+func TestThePageOfABackupSaysWhatIsKnownOfItsAge(t *testing.T) {
+	r := ownSample()
+	r.Phases = []Phase{{Name: PhaseTake, StartedAt: begin(), Duration: time.Second}}
+	r.Backup.Modified = begin().Add(-90 * time.Second)
+	if text := r.loses().Text; !strings.Contains(text, stamp(r.Backup.Modified)+", 1m30s before the drill") {
+		t.Error(text)
+	}
+	r.Backup.Modified = begin().Add(-73 * time.Hour)
+	if text := r.loses().Text; !strings.Contains(text, ", 3 days before the drill") {
+		t.Error(text)
+	}
+	r.Backup.Taken = &Taken{Endpoint: "m1"} // it was saved only now
+	if text := r.loses().Text; strings.Contains(text, "before the drill") {
+		t.Error(text)
+	}
+}
+
 func TestTheDrillOfABackupFitsOnATerminal(t *testing.T) {
 	r := ownSample()
 	for range 30 {

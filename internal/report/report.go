@@ -83,8 +83,11 @@ type Runtime struct {
 	RestoreOrigin  string `json:"restoreOrigin,omitempty"`
 }
 
-// The names of the phases that the text form has a line for. A phase of another name is kept in JSON and not shown.
+// The names of the phases. Of the drill of a backup, PhaseTake is in which the backup is fetched and checked, and PhasePrepare in
+// which an etcd for it is made available, which is no part of a recovery.
 const (
+	PhaseTake     = "take"
+	PhasePrepare  = "prepare"
 	PhaseStart    = "start"
 	PhaseLoad     = "load"
 	PhaseDisaster = "disaster"
