@@ -76,12 +76,12 @@ func WritePairs(w io.Writer, pairs Stream[Pair]) error {
 }
 
 func writeAll[T any](w io.Writer, name string, values Stream[T]) error {
-	lines := newLineWriter(w)
+	lines, write, line := newLineWriter(w), appendOf[T](), []byte(nil)
 	for value, err := range values {
 		if err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
-		line, err := json.Marshal(value)
+		line, err = write(line[:0], value)
 		if err := lines.put(line, err); err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}

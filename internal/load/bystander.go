@@ -220,6 +220,9 @@ func (b *Bystander) list(ctx context.Context) error {
 	return nil
 }
 
+// pageKeys is how many keys one range asks for.
+const pageKeys = 1000
+
 // eachKey visits all keys at the revision at which the server is, which it returns; where only that is wanted it visits none.
 func eachKey(
 	ctx context.Context, client *clientv3.Client, visitAll bool, visit func(*mvccpb.KeyValue),

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/internal/ledger"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -40,25 +42,6 @@ type Readback struct {
 	Disordered bool
 	// Revision is the member's own when all was read; it is above ReadSpec.Revision if the member has moved on.
 	Revision int64
-}
-
-// pageKeys is how many keys one range asks for.
-const pageKeys = 1000
-
-// A range of a keyspace asks for so many keys as are about pageBytes, by the keys that came before: a value can be more than a
-// megabyte, and both sides hold a whole page in memory.
-const (
-	pageBytes     = 2 << 20
-	firstPageKeys = 16
-	maxPageKeys   = 10_000
-)
-
-// nextPage is how many keys to ask for after a page of this many keys and bytes.
-func nextPage(keys, bytes int) int64 {
-	if keys == 0 {
-		return firstPageKeys
-	}
-	return int64(min(max(pageBytes*keys/max(bytes, 1), 1), maxPageKeys, 16*keys))
 }
 
 // ReadBack reads one member: its history by a watch, its keys by serializable ranges at the revision, its HashKV at that
@@ -121,42 +104,72 @@ func (r *reading) present(ctx context.Context) error {
 	return nil
 }
 
-// keyspace reads page by page. The pages belong together because all are read at one revision.
+// pagesAhead is how many pages may have come before they are looked at.
+const pagesAhead = 1
+
+// keyspace reads page by page. The pages belong together because all are read at one revision. The next one is on its way while
+// the keys of one are given to their receiver.
 func (r *reading) keyspace(ctx context.Context) error {
 	if r.spec.Keyspace == nil {
 		return nil
 	}
-	limit := int64(firstPageKeys)
-	for from := "\x00"; ; {
-		resp, err := r.client.Get(ctx, from, clientv3.WithFromKey(), clientv3.WithSerializable(),
+	work, ctx := errgroup.WithContext(ctx)
+	came := make(chan *clientv3.GetResponse, pagesAhead)
+	work.Go(func() error {
+		defer close(came)
+		return r.fetch(ctx, came)
+	})
+	work.Go(func() error {
+		digest := ledger.Digester(r.spec.DigestKey)
+		for resp := range came {
+			if err := r.keep(resp, digest); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return work.Wait()
+}
+
+// fetch asks for all pages.
+func (r *reading) fetch(ctx context.Context, came chan<- *clientv3.GetResponse) error {
+	keys := 0
+	for p, more := newPages(), true; more; {
+		from, end, limit := p.next()
+		resp, err := r.client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithSerializable(),
 			clientv3.WithRev(r.spec.Revision), clientv3.WithLimit(limit))
+		if err == nil {
+			err = r.sameMember(resp.Header)
+		}
+		if err == nil {
+			more, err = p.turn(resp)
+		}
 		if err != nil {
-			return fmt.Errorf("range after %d keys: %w", r.result.Keys, err) // a key may be a secret
+			return fmt.Errorf("range after %d keys: %w", keys, err) // a key may be a secret
 		}
-		if err := r.sameMember(resp.Header); err != nil {
-			return err
+		keys += len(resp.Kvs)
+		select {
+		case came <- resp:
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
-		bytes := 0
-		for _, kv := range resp.Kvs {
-			bytes += len(kv.Key) + len(kv.Value)
-			pair := ledger.Pair{
-				Key: ledger.Key(kv.Key), Digest: ledger.Digest(r.spec.DigestKey, kv.Value),
-				Create: kv.CreateRevision, Mod: kv.ModRevision, Version: kv.Version, Lease: kv.Lease,
-			}
-			if err := r.spec.Keyspace(pair); err != nil {
-				return fmt.Errorf("keep key number %d: %w", r.result.Keys+1, err)
-			}
-			r.result.Keys++
-		}
-		if !resp.More {
-			return nil
-		}
-		if len(resp.Kvs) == 0 {
-			return fmt.Errorf("range after %d keys: the member announces more keys and sends none", r.result.Keys)
-		}
-		limit = nextPage(len(resp.Kvs), bytes)
-		from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
 	}
+	return nil
+}
+
+// keep gives the keys of a page to their receiver.
+func (r *reading) keep(resp *clientv3.GetResponse, digest func([]byte) string) error {
+	for _, kv := range resp.Kvs {
+		pair := ledger.Pair{
+			Key: ledger.Key(kv.Key), Digest: digest(kv.Value),
+			Create: kv.CreateRevision, Mod: kv.ModRevision, Version: kv.Version, Lease: kv.Lease,
+		}
+		if err := r.spec.Keyspace(pair); err != nil {
+			return fmt.Errorf("keep key number %d: %w", r.result.Keys+1, err)
+		}
+		r.result.Keys++
+	}
+	return nil
 }
 
 func (r *reading) hash(ctx context.Context) error {

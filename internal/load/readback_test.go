@@ -18,17 +18,6 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-func TestPagesAreSizedByBytes(t *testing.T) {
-	for _, c := range []struct{ keys, bytes, want int }{
-		{0, 0, firstPageKeys}, {16, 16 * 100, 256}, {256, 256 * 100, 4096}, {4096, 4096 * 100, maxPageKeys},
-		{16, 16 << 20, 2}, {2, 4 << 20, 1}, {1, 8 << 20, 1}, {1, 10, 16}, {16, 0, 256}, {maxPageKeys, maxPageKeys, maxPageKeys},
-	} {
-		if got := nextPage(c.keys, c.bytes); got != int64(c.want) {
-			t.Errorf("after %d keys of %d bytes: %d, want %d", c.keys, c.bytes, got, c.want)
-		}
-	}
-}
-
 func TestReadBackLeavesOutWhatNobodyReceives(t *testing.T) {
 	ctx := testContext(t)
 	client := startMember(t).dial(t)
