@@ -65,7 +65,29 @@ func (f folder) join(s stored) verify.Evidence {
 			m.Leases = f.leases(m.Name)
 		}
 	}
+	f.findSame(&ev)
 	return ev
+}
+
+// findSame marks what members show that is the reference's, byte for byte, which it is in most drills. What cannot be read is left to
+// the judge, who says so.
+func (f folder) findSame(ev *verify.Evidence) {
+	reference := sourceName
+	if ev.Source == nil && len(ev.Reborn) > 0 {
+		reference = ev.Reborn[0].Name
+	}
+	wantHistory, wantKeyspace := f.shows(reference)
+	for i := range ev.Reborn {
+		m := &ev.Reborn[i]
+		history, keyspace := f.shows(m.Name)
+		m.SameHistory = m.Name != reference && m.History != nil && alike(history, wantHistory)
+		m.SameKeyspace = m.Name != reference && m.Keyspace != nil && alike(keyspace, wantKeyspace)
+	}
+}
+
+func alike(a, b string) bool {
+	same, err := ledger.Alike(opener(a), opener(b))
+	return same && err == nil
 }
 
 // ErrNoDrill marks a folder that holds no drill, or one that ended before there was anything to judge.

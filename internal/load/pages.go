@@ -10,13 +10,13 @@ import (
 // sides hold a whole page in memory.
 const (
 	pageBytes     = 2 << 20
-	firstPageKeys = 16
-	maxPageKeys   = 10_000
-	pageGrowth    = 16 // a page has at most so many times the keys of the one before
+	firstPageKeys = 64
+	maxPageKeys   = 4000
+	pageGrowth    = 64 // a page has at most so many times the keys of the one before
 )
 
-// pagesPerTile is how many pages a tile may still hold before a smaller one is laid into it.
-const pagesPerTile = 4
+// tileKeys is how many keys a tile may still hold before a smaller one is laid into it. To count them takes etcd a millisecond.
+const tileKeys = 16_000
 
 // pages turns the pages of a keyspace in the order of the keys.
 //
@@ -49,7 +49,7 @@ func newPages() *pages {
 // next returns the range to ask for.
 func (p *pages) next() (from, end string, limit int64) {
 	top := p.tiles[len(p.tiles)-1]
-	if top.counted && top.left > pagesPerTile*p.limit {
+	if top.counted && top.left > tileKeys {
 		if end := p.within(top.end); end != "" {
 			top = tile{end: end}
 			p.tiles = append(p.tiles, top)
@@ -124,7 +124,7 @@ func (p *pages) fit(count int64) {
 	switch {
 	case count < p.limit/2:
 		p.step = min(2*p.step, 0x80)
-	case count > pagesPerTile*p.limit:
+	case count > tileKeys:
 		p.step = max(p.step/4, 1)
 	}
 }

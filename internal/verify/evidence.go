@@ -103,6 +103,10 @@ type Member struct {
 	// History is what a watch from the compaction point + 1 to R shows; Keyspace what a serializable range at R shows.
 	History  ledger.Stream[ledger.Record] `json:"-"`
 	Keyspace ledger.Stream[ledger.Pair]   `json:"-"`
+	// SameHistory and SameKeyspace are set where whoever supplies the evidence has found them to be, byte for byte, those of the
+	// source, or of the first member where there is no source. They are then not read again to be held against each other.
+	SameHistory  bool `json:"-"`
+	SameKeyspace bool `json:"-"`
 	// State and Leases are what the member holds beside keys, as in Source. Age is how long leases may have run on its cluster
 	// when they were read, at most.
 	State  *ledger.State               `json:"state,omitempty"`

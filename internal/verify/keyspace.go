@@ -49,7 +49,7 @@ func (j *judge) openKeyWalk() *keyWalk {
 		history: read(j.byKey), keyspace: read(j.ref.keyspace), early: read(j.book.early), lostOps: read(j.book.lostOps),
 	}
 	for _, m := range j.ev.Reborn {
-		if m.Name != j.ref.member && m.Keyspace != nil && m.ReadAt == j.ref.shown {
+		if m.Name != j.ref.member && m.Keyspace != nil && m.ReadAt == j.ref.shown && !m.SameKeyspace {
 			w.names = append(w.names, m.Name)
 			w.members = append(w.members, read(inOrder(m.Keyspace, byKey, "keyspace of member "+m.Name)))
 		}

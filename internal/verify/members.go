@@ -45,7 +45,7 @@ func (j *judge) checkHistories() error {
 		}
 	}()
 	for _, m := range j.ev.Reborn {
-		if m.Name != j.ref.member && m.History != nil {
+		if m.Name != j.ref.member && m.History != nil && !m.SameHistory {
 			names = append(names, m.Name)
 			cursors = append(cursors, read(groups(inOrder(m.History, byRevision, "history of member "+m.Name), j.ref.compacted)))
 		}
