@@ -49,8 +49,13 @@ func (r Report) comesBack() answer {
 	case verify.Damaged:
 		a.Short, a.Class, a.Text = "Damaged", bad, count(int64(v.FindingCount), "finding")+" against it."
 		for _, finding := range v.Findings {
-			if finding.Kind == verify.Dead {
+			switch finding.Kind {
+			case verify.Dead:
 				a.Short, a.Text = "No", "The recovered cluster does not live."
+			case verify.BadSource:
+				a.Short, a.Text = "No", "The backup is proved bad, so nothing was restored from it: see the finding."
+			case verify.OtherBackup:
+				a.Short, a.Text = "No", "It is not the backup that its manifest describes: see the finding."
 			}
 		}
 	default:

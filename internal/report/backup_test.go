@@ -149,6 +149,23 @@ func TestThePageOfABackupSaysWhatIsKnownOfItsAge(t *testing.T) {
 	}
 }
 
+func TestThePageOfARefusedBackupSaysNo(t *testing.T) {
+	for kind, says := range map[verify.Kind]string{verify.BadSource: "proved bad", verify.OtherBackup: "manifest"} {
+		r := ownSample()
+		r.Plan, r.RTO, r.Phases, r.Verdict = nil, RTO{}, nil, verify.Refuse(kind, "because")
+		if a := r.comesBack(); a.Short != "No" || a.Class != bad || !strings.Contains(a.Text, says) {
+			t.Errorf("%+v", a)
+		}
+		if a := r.takes(); a.Text != "Nothing was restored." {
+			t.Errorf("%+v", a)
+		}
+		var out strings.Builder
+		if err := WriteHTML(&out, Page{Report: r}); err != nil || strings.Contains(out.String(), "<dd>,</dd>") {
+			t.Error(err, "or an etcd of no version")
+		}
+	}
+}
+
 func TestTheDrillOfABackupFitsOnATerminal(t *testing.T) {
 	r := ownSample()
 	for range 30 {

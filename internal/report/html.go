@@ -306,7 +306,9 @@ func facts(r Report) []fact {
 	}
 	add("seed", strconv.FormatUint(r.Seed, 10))
 	add("runtime", cmp.Or(r.Runtime.Engine, r.Runtime.Name))
-	add("etcd", strings.TrimSpace(r.Runtime.EtcdVersion+", "+r.Runtime.EtcdOrigin))
+	if r.Runtime.EtcdVersion != "" { // otherwise the drill ended before one was chosen
+		add("etcd", r.Runtime.EtcdVersion+", "+r.Runtime.EtcdOrigin)
+	}
 	if r.Runtime.RestoreVersion != r.Runtime.EtcdVersion && r.Runtime.RestoreVersion != "" {
 		add("restored on", r.Runtime.RestoreVersion+", "+r.Runtime.RestoreOrigin)
 	}

@@ -127,6 +127,8 @@ func (r Report) rtoUnknown() string {
 	switch {
 	case r.RTO.Complete:
 		return ""
+	case r.Backup != nil && r.Plan == nil:
+		return "nothing was restored"
 	case r.Backup != nil:
 		return "the restored cluster acknowledged no write"
 	case r.Outage == nil:
