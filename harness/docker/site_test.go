@@ -116,6 +116,14 @@ func TestNothingIsExposed(t *testing.T) {
 			if len(networks) != 1 || networks[s.link.name] == nil {
 				t.Errorf("the node is in networks %v", networks)
 			}
+			network, err := s.runtime.engine.NetworkInspect(t.Context(), s.link.id, client.NetworkInspectOptions{})
+			check(t, err)
+			if network.Network.Internal == s.link.published {
+				t.Errorf("internal: %t, published: %t", network.Network.Internal, s.link.published)
+			}
+			if saysSo := len(s.Assumed()) > 0; saysSo != s.link.published {
+				t.Errorf("what could not be made sure of: %q", s.Assumed())
+			}
 		})
 	}
 }
