@@ -141,6 +141,7 @@ var _ = Describe("what is in a backup of one's own", Label("cli", "etcd"), func(
 		Expect(verdict.Compared.Members).To(Equal(3))
 		Expect(verdict.Findings).To(HaveLen(code / 2))
 		expectSecret(p, "planted-value")
+		Expect(string(p.Out.Contents())).To(ContainSubstring(" advice   you also need the key: encrypted at rest are 30 of 30 "))
 		if hidden {
 			expectSecret(p, "planted-name")
 			Expect(string(must(os.ReadFile(filepath.Join(p.out, "members", "m1", "etcd.log"))))).To(

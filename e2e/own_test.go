@@ -51,6 +51,10 @@ var _ = Describe("a backup of one's own", Label("cli", "etcd"), func() {
 			report.Resource{Name: "configmaps", Objects: 206}, report.Resource{Name: "apiservices.apiregistration.k8s.io", Objects: 21},
 		))
 		Expect(told.RTO.Complete).To(BeTrue())
+		p.expectAttested(before, map[string][]string{
+			"proved":  {"source", "members", "identity", "state", "canary"},
+			"leftOut": {"outage", "prefix", "fence"}, "sampled": {}, "disproved": {},
+		})
 		expectNoCopies(p.out)
 
 		again := u.call("verify", p.out)
@@ -72,9 +76,10 @@ var _ = Describe("a backup of one's own", Label("cli", "etcd"), func() {
 		expectNoCopies(p.out)
 	}, SpecTimeout(ownWithin))
 
-	It("may be read from one member, and is hashed on all", func(ctx SpecContext) {
-		p := u.drill("--snapshot", absolute(kubernetesBackup), "--read", "one")
+	It("may be read from one member, and is hashed on all; and comes back on another version, if that is asked for", func(ctx SpecContext) {
+		p := u.drill("--snapshot", absolute(kubernetesBackup), "--read", "one", "--restore-version", "3.7")
 		p.ends(ctx, 0, ownWithin)
+		Expect(p.report().Runtime.EtcdVersion).To(HavePrefix("3.7."))
 		Expect(string(p.Out.Contents())).To(ContainSubstring(" proof    3/3 members: HashKV equal; 547 keys of 1 member read"))
 		Expect(p.report().Verdict.Compared).To(And(HaveField("Members", 1), HaveField("Hashed", 2)))
 		Expect(filepath.Join(p.out, "members", "m1", "keyspace.jsonl")).To(BeAnExistingFile())
@@ -120,6 +125,25 @@ var _ = Describe("a backup of one's own", Label("cli", "etcd"), func() {
 		}
 	}, SpecTimeout(time.Minute))
 })
+
+// expectAttested demands that the evidence says which backup was drilled, and how each part of the proof is known.
+func (p *program) expectAttested(sha256 string, checks map[string][]string) {
+	GinkgoHelper()
+	attested := document(must(os.ReadFile(filepath.Join(p.out, "evidence.json"))))["attestation"].(map[string]any)
+	Expect(attested).To(And(HaveKeyWithValue("verdict", "intact"), HaveKeyWithValue("result", "passed")))
+	Expect(attested["drilled"]).To(And(
+		HaveKeyWithValue("sha256", sha256), HaveKeyWithValue("sizeBytes", BeNumerically("==", 639_008)), HaveKeyWithValue("kind", "snapshot"),
+		HaveKeyWithValue("restorePoint", BeNumerically("==", 631)), HaveKeyWithValue("ageNanoseconds", BeNumerically(">", 0)),
+		HaveKey("takenAt"),
+	))
+	for state, names := range checks {
+		var found []string
+		for _, check := range attested["checks"].(map[string]any)[state].([]any) {
+			found = append(found, check.(map[string]any)["name"].(string))
+		}
+		Expect(found).To(ConsistOf(names), state)
+	}
+}
 
 // put makes a file of the user's that nobody may write to.
 func (u user) put(name string, data []byte) string {
