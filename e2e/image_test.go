@@ -26,10 +26,13 @@ var _ = Describe("the image of the program", Label("cli", "etcd"), func() {
 			Skip("make image needs the docker command")
 		}
 		image := "etcd-drill-e2e:" + harness.NewRunID()
-		DeferCleanup(func(ctx SpecContext) { command(ctx, "docker", "image", "rm", "--force", image) }, NodeTimeout(time.Minute))
+		DeferCleanup(func(ctx SpecContext) {
+			command(ctx, "docker", "image", "rm", "--force", image)
+		}, NodeTimeout(time.Minute))
 		command(ctx, "make", "-C", "..", "image", "IMAGE="+image)
 
-		Expect(command(ctx, "docker", "image", "inspect", "--format", "{{.Config.User}} {{len .RootFS.Layers}}", image)).To(Equal("65532:65532 2\n"))
+		Expect(command(ctx, "docker", "image", "inspect", "--format", "{{.Config.User}} {{len .RootFS.Layers}}", image)).To(
+			Equal("65532:65532 2\n"), "its user, and one layer for the program and one for its folder")
 		Expect(command(ctx, "docker", "run", "--rm", "--network", "none", image, "version")).To(HavePrefix("etcd-drill "))
 
 		given := newFolder("given")

@@ -42,7 +42,8 @@ func TestAnAttestationSaysHowEachPartIsKnown(t *testing.T) {
 		t.Errorf("a source that was taken after the signal is %s old", late.Drilled.Age)
 	}
 	refused := report.Report{Failure: "no room"}.Attest(report.Drilled{SHA256: "c0ffee", RestorePoint: 5, Age: time.Minute})
-	if refused.Failure != "no room" || refused.Drilled.RestorePoint != 5 || refused.Drilled.Age != time.Minute || refused.Verdict != verify.Inconclusive {
+	if refused.Failure != "no room" || refused.Verdict != verify.Inconclusive ||
+		refused.Drilled.RestorePoint != 5 || refused.Drilled.Age != time.Minute {
 		t.Errorf("%+v", refused)
 	}
 	if none := r.Attest(report.Drilled{}); none.Drilled != (report.Drilled{}) {
