@@ -49,6 +49,15 @@ var _ = Describe("what is in a backup of one's own", Label("cli", "etcd"), func(
 		Expect(p.report().Verdict.Compared.Leases).To(BeEquivalentTo(1))
 	}, SpecTimeout(ownWithin))
 
+	It("comes back on etcd 3.5 if that wrote it, which says so less plainly", func(ctx SpecContext) {
+		cluster := live(ctx, drill.Spec{Members: 1, EtcdVersion: "3.5"})
+		cluster.put(ctx, map[string]string{"/a": "1", "/b": "2"})
+		p := newUser().drill("--snapshot", cluster.snapshot(ctx), "--members", "3")
+		p.ends(ctx, 0, ownWithin)
+		Expect(p.report().Runtime.EtcdVersion).To(HavePrefix("3.5."))
+		Expect(p.report().Backup.StorageVersion).To(BeEmpty())
+	}, SpecTimeout(ownWithin))
+
 	It("proves nothing if it is nothing", func(ctx SpecContext) {
 		p := newUser().drill("--snapshot", live(ctx, drill.Spec{Members: 1}).snapshot(ctx), "--members", "1")
 		p.ends(ctx, 2, ownWithin)
@@ -130,12 +139,18 @@ var _ = Describe("what is in a backup of one's own", Label("cli", "etcd"), func(
 		if hidden {
 			args = append(args, "--redact", "keys", "--canary", "/planted-name/beat")
 		}
-		p := newUser().drill(args...)
+		u := newUser()
+		summary := u.put("summary.md", nil)
+		u.env = append(u.env, "GITHUB_ACTIONS=true", "GITHUB_STEP_SUMMARY="+summary)
+		p := u.drill(args...)
 		code := 0
 		if hidden {
 			code = 2 // the canary holds no time
 		}
 		p.ends(ctx, code, ownWithin)
+		told := string(must(os.ReadFile(summary)))
+		Expect(told).To(And(ContainSubstring("## etcd-drill"), Not(ContainSubstring("planted-value"))))
+		u.call("verify", p.out).ends(ctx, code, time.Minute)
 		verdict := p.report().Verdict
 		Expect(verdict.Compared.Keys).To(BeEquivalentTo(32))
 		Expect(verdict.Compared.Members).To(Equal(3))
@@ -144,6 +159,7 @@ var _ = Describe("what is in a backup of one's own", Label("cli", "etcd"), func(
 		Expect(string(p.Out.Contents())).To(ContainSubstring(" advice   you also need the key: encrypted at rest are 30 of 30 "))
 		if hidden {
 			expectSecret(p, "planted-name")
+			Expect(told).NotTo(ContainSubstring("planted-name"))
 			Expect(string(must(os.ReadFile(filepath.Join(p.out, "members", "m1", "etcd.log"))))).To(
 				And(ContainSubstring("ready to serve client requests"), ContainSubstring("(left out)")))
 			Expect(string(must(os.ReadFile(filepath.Join(p.out, "source", "keyspace.jsonl"))))).To(ContainSubstring(`{"k":"key:`))
