@@ -9,6 +9,7 @@ import (
 
 	"github.com/etcd-drill/etcd-drill/faults"
 	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/internal/load"
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
 
@@ -113,6 +114,10 @@ func (s Spec) checkWords() error {
 	}
 	if s.Keys < 1 || s.ValueBytes < 0 || s.Workers < 1 {
 		return fmt.Errorf("%d keys of %d bytes by %d workers: a drill needs at least one key and one worker", s.Keys, s.ValueBytes, s.Workers)
+	}
+	if s.ValueBytes > 0 && s.ValueBytes < load.MinValueBytes {
+		return fmt.Errorf("values of %d bytes: they begin with who wrote them, which takes %d; give --value-size more", s.ValueBytes,
+			load.MinValueBytes)
 	}
 	if _, err := faults.Parse(s.Fault, s.Lose); err != nil {
 		return err

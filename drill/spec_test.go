@@ -21,6 +21,7 @@ func TestSpecsWithoutASourceAreRefused(t *testing.T) {
 		"unknown source":          func(s *Spec) { s.Source = "tape" },
 		"unknown time":            func(s *Spec) { s.Backup = "never" },
 		"no keys":                 func(s *Spec) { s.Keys = 0 },
+		"values without a head":   func(s *Spec) { s.ValueBytes = 31 },
 		"nobody to save from":     func(s *Spec) { s.Lose = faults.All },
 		"one member, saved after": func(s *Spec) { s.Members = 1 },
 		"nothing to copy":         func(s *Spec) { s.Lose, s.Fault, s.Source = faults.All, "wipe", recovery.DBCopy },
