@@ -156,6 +156,35 @@ var _ = Describe("a living cluster", Label("cli", "etcd"), func() {
 		Expect(must(cluster.client(ctx).Get(ctx, "/a")).Header.Revision).To(Equal(revision), "it was written to")
 	}, SpecTimeout(ownWithin))
 
+	It("of which one hangs is drilled from another; and from whoever is left, where the quorum is lost", func(ctx SpecContext) {
+		cluster := live(ctx, drill.Spec{Members: 3, Auth: true})
+		cluster.put(ctx, map[string]string{"/a": "1"})
+		u := newUser()
+		args := append([]string{"--endpoints", strings.Join(cluster.endpoints(ctx), ","), "--members", "1"}, cluster.certificate(u, "root")...)
+		Expect(cluster.Members()[2].Signal(ctx, harness.Freeze)).To(Succeed())
+		p := u.drill(args...)
+		p.ends(ctx, 0, ownWithin)
+		Expect(string(p.Out.Contents())).To(And(
+			MatchRegexp(`(?m)^ taken    from m[12] .*; https://\S+: ask https://\S+: no answer within 5s`),
+			ContainSubstring(" living   2/2 members of the living cluster give the HashKV of the snapshot\n"),
+		))
+		for _, lost := range cluster.Members()[1:] {
+			must(lost.Kill(ctx))
+		}
+		probe := must(cluster.Members()[0].Probe(ctx))
+		DeferCleanup(probe.Close)
+		Eventually(ctx, func() (uint64, error) {
+			health, err := probe.Health(ctx)
+			return uint64(health.Leader), err
+		}).WithTimeout(30 * time.Second).Should(BeZero())
+		p = u.drill(args...)
+		p.ends(ctx, 0, ownWithin)
+		Expect(string(p.Out.Contents())).To(And(
+			MatchRegexp(`(?m)^ taken    from m1 .*, the member that has applied the most; none that was named is healthy; `),
+			ContainSubstring(" living   1/1 members of the living cluster give the HashKV of the snapshot\n"),
+		))
+	}, SpecTimeout(ownWithin))
+
 	It("lets a password in, and says nothing of it", func(ctx SpecContext) {
 		cluster := live(ctx, drill.Spec{Members: 1, Auth: true})
 		cluster.put(ctx, map[string]string{"/a": "1"})
