@@ -91,7 +91,9 @@ func inEvidence(change func(plain map[string]any)) func(dir string) {
 	}
 }
 
-func memberOf(plain map[string]any, i int) map[string]any { return plain["reborn"].([]any)[i].(map[string]any) }
+func memberOf(plain map[string]any, i int) map[string]any {
+	return plain["reborn"].([]any)[i].(map[string]any)
+}
 
 // judged has the program judge the folder again.
 func judged(ctx context.Context, dir string, code int) verify.Verdict {
