@@ -42,7 +42,8 @@ func rows() map[string]int {
 
 		"drill": assembly, "internal/doctor": assembly, "drill/matchers": matchers,
 
-		"": programs, "bench/load": programs, "bench/pairs": programs, "cmd/etcd-drill": programs, "e2e": programs, "scenarios": programs,
+		"": programs, "bench/load": programs, "bench/pairs": programs, "bench/rates": programs,
+		"cmd/etcd-drill": programs, "e2e": programs, "scenarios": programs,
 	}
 }
 

@@ -17,9 +17,12 @@ func Digest(key, value []byte) string { return Digester(key)(value) }
 // Digester returns Digest under this key, for one goroutine that makes many.
 func Digester(key []byte) func(value []byte) string {
 	mac := hmac.New(sha256.New, key)
+	sum, text := make([]byte, 0, sha256.Size), make([]byte, hex.EncodedLen(digestBytes))
 	return func(value []byte) string {
 		mac.Reset()
 		mac.Write(value) // never fails, see hash.Hash
-		return hex.EncodeToString(mac.Sum(nil)[:digestBytes])
+		sum = mac.Sum(sum[:0])
+		hex.Encode(text, sum[:digestBytes])
+		return string(text)
 	}
 }

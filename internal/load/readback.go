@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/internal/ledger"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -100,74 +98,6 @@ func (r *reading) present(ctx context.Context) error {
 	}
 	if r.result.Revision = resp.Header.GetRevision(); r.result.Revision < r.spec.Revision {
 		return fmt.Errorf("%w: it is at %d", ErrBehind, r.result.Revision)
-	}
-	return nil
-}
-
-// pagesAhead is how many pages may have come before they are looked at.
-const pagesAhead = 1
-
-// keyspace reads page by page. The pages belong together because all are read at one revision. The next one is on its way while
-// the keys of one are given to their receiver.
-func (r *reading) keyspace(ctx context.Context) error {
-	if r.spec.Keyspace == nil {
-		return nil
-	}
-	work, ctx := errgroup.WithContext(ctx)
-	came := make(chan *clientv3.GetResponse, pagesAhead)
-	work.Go(func() error {
-		defer close(came)
-		return r.fetch(ctx, came)
-	})
-	work.Go(func() error {
-		digest := ledger.Digester(r.spec.DigestKey)
-		for resp := range came {
-			if err := r.keep(resp, digest); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return work.Wait()
-}
-
-// fetch asks for all pages.
-func (r *reading) fetch(ctx context.Context, came chan<- *clientv3.GetResponse) error {
-	keys := 0
-	for p, more := newPages(), true; more; {
-		from, end, limit := p.next()
-		resp, err := r.client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithSerializable(),
-			clientv3.WithRev(r.spec.Revision), clientv3.WithLimit(limit))
-		if err == nil {
-			err = r.sameMember(resp.Header)
-		}
-		if err == nil {
-			more, err = p.turn(resp)
-		}
-		if err != nil {
-			return fmt.Errorf("range after %d keys: %w", keys, err) // a key may be a secret
-		}
-		keys += len(resp.Kvs)
-		select {
-		case came <- resp:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return nil
-}
-
-// keep gives the keys of a page to their receiver.
-func (r *reading) keep(resp *clientv3.GetResponse, digest func([]byte) string) error {
-	for _, kv := range resp.Kvs {
-		pair := ledger.Pair{
-			Key: ledger.Key(kv.Key), Digest: digest(kv.Value),
-			Create: kv.CreateRevision, Mod: kv.ModRevision, Version: kv.Version, Lease: kv.Lease,
-		}
-		if err := r.spec.Keyspace(pair); err != nil {
-			return fmt.Errorf("keep key number %d: %w", r.result.Keys+1, err)
-		}
-		r.result.Keys++
 	}
 	return nil
 }

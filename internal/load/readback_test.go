@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -135,33 +134,6 @@ func fold(records []ledger.Record) map[ledger.Key]ledger.Pair {
 		keys[r.Key] = ledger.Pair{Key: r.Key, Digest: r.Digest, Create: r.Create, Mod: r.Mod, Version: r.Version, Lease: r.Lease}
 	}
 	return keys
-}
-
-func TestReadBackTurnsPagesWithoutLosingAKey(t *testing.T) {
-	ctx := testContext(t)
-	client := startMember(t).dial(t)
-	const keys = 2*pageKeys + 1
-	var writers sync.WaitGroup
-	for w := range 32 {
-		writers.Go(func() {
-			for i := w; i < keys; i += 32 {
-				if _, err := client.Put(ctx, fmt.Sprintf("k%05d\x00\xff", i), "v"); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	writers.Wait()
-	v, err := readBack(ctx, client, keys+1, 0)
-	check(t, err)
-	for i, p := range v.pairs {
-		if want := fmt.Sprintf("k%05d\x00\xff", i); string(p.Key) != want {
-			t.Fatalf("key %d is %q", i, p.Key)
-		}
-	}
-	if v.Keys != keys || v.Records != keys {
-		t.Errorf("%d keys and %d records instead of %d", v.Keys, v.Records, keys)
-	}
 }
 
 func TestReadBackTellsWhyItCannotRead(t *testing.T) {
