@@ -91,6 +91,32 @@ bench-restore: ## time a restore of three members beside three etcdutl, parallel
 	@ETCD_DRILL_BENCH_DIR=$(BENCH_DIR) ETCD_DRILL_BENCH_MIB=$(BENCH_MIB) $(GO) test -run '^$$' -bench '^BenchmarkThreeMembers$$' \
 		-benchtime $(ROUNDS)x -timeout 60m ./recovery
 
+# Keys of data sets that are read back, and keys that a bare client asks for at a time. With ten million keys, give one pair: a
+# client that pages to the end takes minutes.
+BENCH_KEYS ?= 10000,100000,1000000
+BENCH_PAGE ?= 1000
+
+.PHONY: bench-read
+bench-read: ## time the reading back of a keyspace, and its comparison, beside a bare client that turns its pages, in pairs
+	@$(GO) build -o $(BUILD)/rates ./bench/rates
+	@$(BUILD)/rates read -sizes $(BENCH_KEYS) -page $(BENCH_PAGE) -pairs $(PAIRS) -dir $(BENCH_DIR)
+
+.PHONY: bench-write
+bench-write: ## time the load and its ledger beside a bare loop of puts, in pairs
+	@$(GO) build -o $(BUILD)/rates ./bench/rates
+	@$(BUILD)/rates write -pairs $(PAIRS) -dir $(BENCH_DIR)
+
+# Sizes of databases whose restores are watched. Their data sets are made before and stay in the cache.
+BENCH_SIZES ?= 16MiB,256MiB,1GiB
+BENCH_ONE    = $(DRILL) bench --runtime process --sizes $(1) --members 3 --count 1 --warm-up 0 --disk m=$(BENCH_DIR)
+
+.PHONY: bench-memory
+bench-memory: build ## the memory of a restore of three members, by the size of the database
+	@$(GO) build -o $(BUILD)/memory ./bench/memory
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+		$(call BENCH_ONE,$(BENCH_SIZES)) --out "$$dir/made.jsonl" >/dev/null 2>&1; \
+		$(BUILD)/memory -sizes $(BENCH_SIZES) $(call BENCH_ONE,{}) --out "$$dir/{}.jsonl"
+
 .PHONY: test
 test: fresh-reports vet unit conformance short-scenarios test-scenarios test-e2e ## everything that must pass
 	@$(TALLY) sum $(REPORTS)

@@ -28,7 +28,8 @@ func rateReads(ctx context.Context, o options) error {
 		perKey = append(perKey, ours)
 	}
 	if least := slices.Min(perKey); len(perKey) > 1 {
-		fmt.Fprintf(os.Stdout, "time per key: %.0f to %.0f ns, %.2f times the least\n", least, slices.Max(perKey), slices.Max(perKey)/least)
+		most := slices.Max(perKey)
+		fmt.Fprintf(os.Stdout, "time per key: %.0f to %.0f ns, %.2f times the least\n", least, most, most/least)
 	}
 	return nil
 }
@@ -65,7 +66,8 @@ func rateReading(ctx context.Context, o options, keys int64) (ours float64, err 
 		}
 		per := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / float64(r.keys) }
 		took, ratios = append(took, per(drill)), append(ratios, per(bare)/per(drill))
-		fmt.Fprintf(os.Stdout, "%10d %-6d %14.0f %14.0f %8.3f %14.0f\n", r.keys, i+1, per(drill), per(bare), per(bare)/per(drill), per(hash))
+		fmt.Fprintf(os.Stdout, "%10d %-6d %14.0f %14.0f %8.3f %14.0f\n",
+			r.keys, i+1, per(drill), per(bare), per(bare)/per(drill), per(hash))
 	}
 	fmt.Fprintf(os.Stdout, "%d keys: rate of drill/bare: %s; median of drill %.0f ns/key\n", r.keys, spread(ratios), median(took))
 	return median(took), nil
@@ -82,7 +84,7 @@ type reading struct {
 }
 
 // digestKey keys the digests of both sides of the comparison.
-var digestKey = []byte("rates")
+func digestKey() []byte { return []byte("rates") }
 
 // drill reads the keyspace back as a drill does, writes it down, and holds it against that of the source. The HashKV, which a drill
 // asks for as well, is timed apart: etcd computes it.
@@ -93,7 +95,7 @@ func (r *reading) drill(ctx context.Context) (took, hash time.Duration, err erro
 		return 0, 0, err
 	}
 	lines, begin, kept, last := ledger.NewLineWriter[ledger.Pair](file), time.Now(), int64(0), time.Time{}
-	back, err := load.ReadBack(ctx, r.client, load.ReadSpec{Revision: r.at, DigestKey: digestKey, Keyspace: func(p ledger.Pair) error {
+	back, err := load.ReadBack(ctx, r.client, load.ReadSpec{Revision: r.at, DigestKey: digestKey(), Keyspace: func(p ledger.Pair) error {
 		if kept++; kept == r.keys {
 			last = time.Now()
 		}

@@ -33,7 +33,9 @@ func (w *world) restore(ctx context.Context, keys int64, o options) (*reading, e
 	}
 	r := &reading{dir: w.dir, keys: set.Keys, at: plan.Revision(), page: o.page, source: filepath.Join(w.dir, "source-keyspace.jsonl")}
 	history := filepath.Join(w.dir, "source-history.jsonl")
-	if _, err := recovery.Extract(ctx, w.worker, source, recovery.Extraction{DigestKey: digestKey, History: history, Keyspace: r.source}); err != nil {
+	_, err = recovery.Extract(ctx, w.worker, source,
+		recovery.Extraction{DigestKey: digestKey(), History: history, Keyspace: r.source})
+	if err != nil {
 		return nil, err
 	}
 	if err := os.Remove(history); err != nil {

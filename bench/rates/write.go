@@ -91,7 +91,8 @@ func (w *world) rateLoad(ctx context.Context, cluster *harness.Cluster, o option
 		return 0, err
 	}
 	if tally.Refused+tally.Unknown > int64(o.workers) { // those in flight at the end may be cut off
-		return 0, fmt.Errorf("the load met %d refusals and %d unknown outcomes; only a clean run is worth rating", tally.Refused, tally.Unknown)
+		return 0, fmt.Errorf("the load met %d refusals and %d unknown outcomes; only a clean run is worth rating",
+			tally.Refused, tally.Unknown)
 	}
 	return float64(o.keys) / took.Seconds(), nil
 }
@@ -122,7 +123,8 @@ func (b bareClients) close() error {
 	return errors.Join(failures...)
 }
 
-// rate is that of a loop that puts random values, under the same keys in every round as the load does, and looks at nothing but the error.
+// rate is that of a loop that puts random values, under the same keys in every round as the load does, and looks at nothing but the
+// error.
 func (b bareClients) rate(ctx context.Context, o options, round int) (float64, error) {
 	var next atomic.Int64
 	start := time.Now()

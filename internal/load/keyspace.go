@@ -73,13 +73,14 @@ func (r *reading) fetch(ctx context.Context, take take) error {
 func (r *reading) stream(ctx context.Context, take take) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	chunks, err := r.client.GetStream(ctx, "\x00", clientv3.WithFromKey(), clientv3.WithSerializable(), clientv3.WithRev(r.spec.Revision))
+	chunks, err := r.client.GetStream(ctx, "\x00", clientv3.WithFromKey(), clientv3.WithSerializable(),
+		clientv3.WithRev(r.spec.Revision))
 	if err != nil {
 		return err
 	}
 	defer func() { // the client's goroutine waits until somebody takes what it has received
 		cancel()
-		for range chunks { //nolint:revive // that is all
+		for range chunks {
 		}
 	}()
 	got, last := int64(0), (*clientv3.GetResponse)(nil)
@@ -136,8 +137,8 @@ func (r *reading) keep(kvs []*mvccpb.KeyValue, digests []string) error {
 	return nil
 }
 
-// digests computes those of many values side by side. They are most of what reading back computes, and the member has nothing left to
-// do when the last keys have come.
+// digests computes those of many values side by side. They are most of what reading back computes, and the member has nothing left
+// to do when the last keys have come.
 type digests struct {
 	makers []func([]byte) string
 	made   []string
