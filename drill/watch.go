@@ -164,6 +164,7 @@ func (w *Watching) prove(ctx context.Context, reborn *Reborn) error {
 	if err != nil {
 		return err
 	}
+	cover := w.drill.coverer()
 	for _, c := range w.clients {
 		seen := verify.Watch{Name: c.name(), Made: made, Until: until, Caches: c.caches}
 		if err := c.awaitTold(ctx, until); err != nil {
@@ -171,6 +172,9 @@ func (w *Watching) prove(ctx context.Context, reborn *Reborn) error {
 		}
 		if seen.Differences, seen.DifferingKeys, err = c.Differences(ctx, own); err != nil {
 			return err
+		}
+		for i, key := range seen.DifferingKeys {
+			seen.DifferingKeys[i] = cover(key)
 		}
 		c.testify(&seen, begin)
 		w.Seen = append(w.Seen, seen)
