@@ -21,7 +21,7 @@ type Judgement struct {
 // drill had. It changes nothing.
 func JudgeAgain(path string) (Judgement, error) {
 	f := folder(path)
-	verdict, err := f.judge(nil)
+	verdict, err := f.judge(nil, "")
 	if err != nil {
 		return Judgement{}, err
 	}

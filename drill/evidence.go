@@ -96,10 +96,11 @@ var ErrNoDrill = errors.New("no drill to judge")
 // Judge judges the drill that is stored in this folder from its evidence alone, and returns the verdict without changing
 // anything in the folder. A folder without evidence of any member is an error that wraps ErrNoDrill.
 func Judge(path string) (verify.Verdict, error) {
-	return folder(path).judge(nil)
+	return folder(path).judge(nil, "")
 }
 
-func (f folder) judge(lost func(ledger.Entry) error) (verdict verify.Verdict, err error) {
+// judge spills what does not fit into memory below this folder, or below the system's for temporary files if it is empty.
+func (f folder) judge(lost func(ledger.Entry) error, spillDir string) (verdict verify.Verdict, err error) {
 	var s stored
 	if err := readJSON(f.evidence(), &s); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -110,7 +111,7 @@ func (f folder) judge(lost func(ledger.Entry) error) (verdict verify.Verdict, er
 	if s.Members == 0 { // of a cluster of none nobody gathers evidence
 		return verdict, fmt.Errorf("%w: %s ended before any member was compared; etcd-drill report shows how", ErrNoDrill, f)
 	}
-	scratch, err := newSpill()
+	scratch, err := newSpill(spillDir)
 	if err != nil {
 		return verdict, err
 	}
@@ -123,28 +124,29 @@ func (f folder) judge(lost func(ledger.Entry) error) (verdict verify.Verdict, er
 }
 
 // judgeAndKeep judges and writes verdict.json and lost.jsonl.
-func (f folder) judgeAndKeep() (verdict verify.Verdict, err error) {
+func (f folder) judgeAndKeep(spillDir string) (verdict verify.Verdict, err error) {
 	file, err := create(f.lost())
 	if err != nil {
 		return verdict, fmt.Errorf("judge: %w", err)
 	}
 	buffered := bufio.NewWriter(file)
 	lines := json.NewEncoder(buffered)
-	verdict, err = f.judge(func(e ledger.Entry) error { return lines.Encode(e) })
+	verdict, err = f.judge(func(e ledger.Entry) error { return lines.Encode(e) }, spillDir)
 	if err := errors.Join(err, buffered.Flush(), file.Close()); err != nil {
 		return verdict, err
 	}
 	return verdict, writeJSON(f.verdict(), verdict)
 }
 
-// spill is a temporary folder for what does not fit into memory while judging.
+// spill is a temporary folder for what does not fit into memory while judging: names of keys and digests of values. That of a drill
+// lies among what goes with its run.
 type spill struct {
 	dir   string
 	files []*os.File
 }
 
-func newSpill() (*spill, error) {
-	dir, err := os.MkdirTemp("", "etcd-drill-judge-")
+func newSpill(dir string) (*spill, error) {
+	dir, err := os.MkdirTemp(dir, "etcd-drill-judge-")
 	if err != nil {
 		return nil, fmt.Errorf("judge: %w", err)
 	}

@@ -108,7 +108,7 @@ func (d *Drill) readMember(ctx context.Context, m *harness.Member, at readAt, ex
 		return shown, errors.Join(removeIfThere(history), removeIfThere(keyspace))
 	}
 	if err == nil && back.Disordered {
-		err = sortHistory(history)
+		err = sortHistory(history, d.run.WorkDir())
 	}
 	shown.ReadAt, shown.HashKV = at.revision, back.HashKV
 	if err == nil && at.source > 0 {
@@ -163,8 +163,8 @@ func readGap(ctx context.Context, client *clientv3.Client, asked load.GapSpec) (
 
 // sortHistory puts a history into the order of the revisions that its records claim, and numbers the records of a revision
 // anew, so that it can be held against a sound one record by record.
-func sortHistory(path string) (err error) {
-	scratch, err := newSpill()
+func sortHistory(path, spillDir string) (err error) {
+	scratch, err := newSpill(spillDir)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func TestHistoryIsSortedByTheRevisionsThatItsRecordsClaim(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := sortHistory(path); err != nil {
+	if err := sortHistory(path, t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
 	var got []ledger.Record

@@ -28,7 +28,7 @@ func (d *Drill) coverPairs(write func(ledger.Pair) error) (take func(ledger.Pair
 	if !d.covers() {
 		return write, func() error { return nil }, nil
 	}
-	scratch, err := newSpill()
+	scratch, err := newSpill(d.run.WorkDir())
 	if err != nil {
 		return nil, nil, err
 	}

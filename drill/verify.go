@@ -175,7 +175,7 @@ func (d *Drill) judge(plain stored) (verify.Verdict, error) {
 	if err := writeJSON(d.folder.evidence(), plain); err != nil {
 		return verify.Verdict{}, err
 	}
-	verdict, err := d.folder.judgeAndKeep()
+	verdict, err := d.folder.judgeAndKeep(d.run.WorkDir())
 	if err != nil {
 		return verdict, err
 	}

@@ -24,9 +24,12 @@ var _ = Describe("the drill of a backup that is to stay secret", Label("cli", "c
 	var (
 		u    user
 		file string
+		temp string // what the program takes for the system's folder of temporary files
 	)
 	BeforeEach(func(ctx SpecContext) {
-		u = newUser()
+		u, temp = newUser(), newFolder("temp")
+		Expect(os.Mkdir(temp, 0o700)).To(Succeed())
+		u.env = append(u.env, "TMPDIR="+temp)
 		cluster, pairs := live(ctx, drill.Spec{Members: 1}), map[string]string{}
 		for i := range 200 {
 			pairs[fmt.Sprintf("/%s/%03d", plantedName, i)] = strings.Repeat(plantedValue, 20)
@@ -49,6 +52,7 @@ var _ = Describe("the drill of a backup that is to stay secret", Label("cli", "c
 			Eventually(ctx, p.ExitCode).WithTimeout(30 * time.Second).Should(BeElementOf(0, 130)) // it may just have ended
 			p.expectNothingLeft(ctx)
 			p.expectNothingTold()
+			Expect(os.ReadDir(temp)).To(BeEmpty())
 		}, SpecTimeout(ownWithin))
 
 		It("leaves nothing of it when it is killed at "+string(moment)+" and cleaned up after", func(ctx SpecContext) {
@@ -60,6 +64,7 @@ var _ = Describe("the drill of a backup that is to stay secret", Label("cli", "c
 			p.expectNothingLeft(ctx)
 			Expect(filepath.Join(p.out, "work")).NotTo(BeAnExistingFile())
 			p.expectNothingTold()
+			Expect(os.ReadDir(temp)).To(BeEmpty())
 		}, SpecTimeout(ownWithin))
 	}
 
