@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/internal/report"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
 	"github.com/etcd-drill/etcd-drill/recovery"
@@ -30,6 +31,7 @@ func (d *Drill) fetchLiving(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	members = oncePerMember(members)
 	from, why, err := recovery.Choose(members)
 	if err != nil {
 		return err
@@ -54,6 +56,20 @@ func (d *Drill) fetchLiving(ctx context.Context) error {
 		Path: path, Kind: recovery.SavedSnapshot, Given: from.Endpoint, Form: recovery.FormSnapshot, Modified: time.Now(),
 	}
 	return nil
+}
+
+// oncePerMember leaves out further endpoints of a member that answered at one: what it says twice is not said by two.
+func oncePerMember(all []recovery.Vantage) []recovery.Vantage {
+	seen := map[identity.MemberID]bool{}
+	var once []recovery.Vantage
+	for _, v := range all {
+		if v.Fault == "" && seen[v.Member] {
+			continue
+		}
+		seen[v.Member] = seen[v.Member] || v.Fault == ""
+		once = append(once, v)
+	}
+	return once
 }
 
 // saved says how much of a snapshot came so far.

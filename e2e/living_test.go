@@ -193,8 +193,10 @@ var _ = Describe("a living cluster", Label("cli", "etcd"), func() {
 		endpoint := cluster.endpoints(ctx)[0]
 		before := cluster.requests(ctx)
 		u.env = append(u.env, "ETCD_DRILL_PASSWORD="+cluster.drill.Root().Password)
-		p := u.drill(append([]string{"--endpoints", endpoint, "--user", "root", "--members", "1"}, files...)...)
+		twice := endpoint + "," + endpoint
+		p := u.drill(append([]string{"--endpoints", twice, "--user", "root", "--members", "1"}, files...)...)
 		p.ends(ctx, 0, ownWithin)
+		Expect(string(p.Out.Contents())).To(ContainSubstring(" living   1/1 members of the living cluster give"), "what one says twice is not said by two")
 		expectSecret(p, cluster.drill.Root().Password)
 		Expect(slices.Sorted(maps.Keys(cluster.askedSince(ctx, before)))).To(Equal([]string{
 			"Auth/Authenticate", "Cluster/MemberList", "Maintenance/HashKV", "Maintenance/Snapshot", "Maintenance/Status",
