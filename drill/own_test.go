@@ -8,7 +8,8 @@ import (
 )
 
 func TestAMemberIsAskedAtOneEndpoint(t *testing.T) {
-	a, again, b := recovery.Vantage{Endpoint: "a", Member: 1}, recovery.Vantage{Endpoint: "a2", Member: 1}, recovery.Vantage{Endpoint: "b", Member: 2}
+	a, again := recovery.Vantage{Endpoint: "a", Member: 1}, recovery.Vantage{Endpoint: "a2", Member: 1}
+	b := recovery.Vantage{Endpoint: "b", Member: 2}
 	mute, deaf := recovery.Vantage{Endpoint: "m", Fault: "mute"}, recovery.Vantage{Endpoint: "d", Fault: "deaf"}
 	got := oncePerMember([]recovery.Vantage{mute, a, again, b, deaf})
 	if want := []recovery.Vantage{mute, a, b, deaf}; !reflect.DeepEqual(got, want) {
