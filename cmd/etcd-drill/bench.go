@@ -48,6 +48,7 @@ Every measurement is written to the --out file as soon as it is made. An interru
   etcd-drill bench --route restore,one-by-one,seed,force-new-cluster --disk tmpfs,real
   etcd-drill bench --etcd-version 3.6,3.7 --count 10 -w json > versions.json
   etcd-drill bench --resume .drill/bench-7f3c2a91.jsonl > new.txt
+  etcd-drill bench report .drill/bench-7f3c2a91.jsonl -w html > new.html
   etcd-drill bench compare old.txt new.txt`,
 		Args:    noArgs,
 		PreRunE: c.check,
@@ -56,7 +57,7 @@ Every measurement is written to the --out file as soon as it is made. An interru
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	c.add(flags)
-	cmd.AddCommand(newBenchCompare())
+	cmd.AddCommand(newBenchCompare(), newBenchReport())
 	return cmd
 }
 
@@ -81,7 +82,7 @@ func (c *benchCommand) add(flags *pflag.FlagSet) {
 	flags.StringVar(&c.out, "out", "", "file of measurements, must not be there (default: .drill/bench-ID.jsonl)")
 	flags.StringVar(&c.resume, "resume", "", "go on with this file of measurements; what is to be measured stands in it")
 	flags.DurationVar(&c.timeout, "timeout", 24*time.Hour, "give up after this long; what was measured is kept")
-	flags.StringVarP(&c.format, "write-out", "w", benchText, "output format: text of Go benchmarks, json or csv")
+	flags.StringVarP(&c.format, "write-out", "w", benchText, "output format: text of Go benchmarks, json, csv or html")
 }
 
 // The output formats.
@@ -89,11 +90,21 @@ const (
 	benchText = "text"
 	benchJSON = "json"
 	benchCSV  = "csv"
+	benchHTML = "html"
 )
 
+// checkBenchFormat refuses a format that there is not.
+func checkBenchFormat(format string) error {
+	all := []string{benchText, benchJSON, benchCSV, benchHTML}
+	if !slices.Contains(all, format) {
+		return usage(fmt.Errorf("unknown output format %q: choose one of %s", format, strings.Join(all, ", ")))
+	}
+	return nil
+}
+
 func (c *benchCommand) check(cmd *cobra.Command, _ []string) error {
-	if c.format != benchText && c.format != benchJSON && c.format != benchCSV {
-		return usage(fmt.Errorf("unknown output format %q: choose %s, %s or %s", c.format, benchText, benchJSON, benchCSV))
+	if err := checkBenchFormat(c.format); err != nil {
+		return err
 	}
 	if c.resume == "" {
 		return nil
@@ -131,7 +142,7 @@ func (c *benchCommand) run(cmd *cobra.Command, _ []string) (err error) {
 	if err != nil && len(measured.Samples) == 0 {
 		return err
 	}
-	return errors.Join(err, c.show(measured), c.tell(measured, opts.Store))
+	return errors.Join(err, showBench(measured, c.format), c.tell(measured, opts.Store))
 }
 
 // settle fills the spec from the flags.
@@ -219,12 +230,15 @@ func runtimesOf(path string) ([]string, error) {
 	return names, nil
 }
 
-func (c *benchCommand) show(measured bench.Run) error {
-	switch c.format {
+// showBench writes what was measured to standard output.
+func showBench(measured bench.Run, format string) error {
+	switch format {
 	case benchJSON:
 		return bench.WriteJSON(os.Stdout, measured)
 	case benchCSV:
 		return bench.WriteCSV(os.Stdout, measured)
+	case benchHTML:
+		return bench.WriteHTML(os.Stdout, measured)
 	}
 	return bench.WriteText(os.Stdout, measured)
 }
