@@ -11,8 +11,8 @@ func newBenchReport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report FILE",
 		Short: "Show a file of measurements again, as a page with pictures or in another form",
-		Long: `Report reads the file of measurements that etcd-drill bench --out has written, whole or interrupted, and shows it again. It measures
-nothing. The page needs no network and no other file.`,
+		Long: `Report reads the file of measurements that etcd-drill bench --out has written, whole or interrupted, and shows it again. It
+measures nothing. The page needs no network and no other file.`,
 		Example: `  etcd-drill bench report .drill/bench-7f3c2a91.jsonl > new.html
   etcd-drill bench report .drill/bench-7f3c2a91.jsonl -w text | benchstat /dev/stdin`,
 		Args:    oneArg,

@@ -58,7 +58,8 @@ func curvePlots(all []measuredConfig) []curvePlot {
 
 func newCurvePlot(name string, series []measuredConfig) curvePlot {
 	p := curvePlot{
-		Name: name, Width: plotWidth, Height: plotHeight, Left: leftEdge, Right: plotWidth - rightEdge, Top: topEdge, Bottom: plotHeight - bottomEdge,
+		Name: name, Width: plotWidth, Height: plotHeight,
+		Left: leftEdge, Right: plotWidth - rightEdge, Top: topEdge, Bottom: plotHeight - bottomEdge,
 	}
 	var sizes, times []float64
 	for _, m := range series {
