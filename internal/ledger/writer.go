@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -37,7 +36,7 @@ func NewWriter(w io.Writer) *Writer {
 
 // Append writes one entry.
 func (w *Writer) Append(e Entry) error {
-	line, err := json.Marshal(e) // outside the lock: workers must not wait for each other's encoding
+	line, err := appendEntry(nil, e) // outside the lock: workers must not wait for each other's encoding
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.lines.err == nil && w.ended {

@@ -22,12 +22,12 @@ type answer struct {
 const impossibleVersion = 1 << 40
 
 // changes tells the ledger what the operation does if it is carried out.
-func (o operation) changes(digestKey []byte) []ledger.Change {
+func (o operation) changes(digest func([]byte) string) []ledger.Change {
 	var changes []ledger.Change
 	for _, e := range o.edits {
 		change := ledger.Change{Key: ledger.Key(e.key), Delete: e.remove, Lease: e.lease}
 		if !e.remove {
-			change.Digest = ledger.Digest(digestKey, []byte(e.value))
+			change.Digest = digest([]byte(e.value))
 		}
 		changes = append(changes, change)
 	}

@@ -14,6 +14,7 @@ type worker struct {
 	load   *Load
 	index  int
 	stream *stream
+	digest func([]byte) string
 	lines  []*line
 	at     int // the line in use
 	pause  time.Duration
@@ -30,7 +31,8 @@ const (
 
 // newWorker makes a worker on the trunks of its group, one to each member. A group begins at one member, so that few connections are made.
 func newWorker(l *Load, index int, trunks []*trunk) *worker {
-	w := &worker{load: l, index: index, stream: newStream(l.options, index), at: (index / workersPerTrunk) % len(trunks)}
+	w := &worker{load: l, index: index, stream: newStream(l.options, index), digest: ledger.Digester(l.options.DigestKey)}
+	w.at = (index / workersPerTrunk) % len(trunks)
 	for _, t := range trunks {
 		w.lines = append(w.lines, &line{trunk: t})
 	}
@@ -69,7 +71,7 @@ func (w *worker) call(ctx context.Context, client *clientv3.Client, o operation)
 	defer cancel()
 	entry := ledger.Entry{
 		Worker: w.index, Seq: o.seq, Op: o.op, Lease: o.lease, TTLSeconds: o.ttl,
-		Changes: o.changes(w.load.options.DigestKey),
+		Changes: o.changes(w.digest),
 	}
 	entry.Call = time.Now().UTC()
 	a, err := o.send(ctx, client)
