@@ -110,7 +110,10 @@ func (d *Drill) notCarried() []string {
 	if n := len(s.MemberIDs); n > 0 {
 		say("the member list: the %d of the backup make way for the %d of the plan", n, d.spec.Members)
 	}
-	if c.Leases > 0 {
+	switch {
+	case c.Leases == 1:
+		say("what was left of 1 lease: it begins anew with the time that was granted")
+	case c.Leases > 1:
 		say("what was left of %d leases: each begins anew with the time that was granted", c.Leases)
 	}
 	if s.AuthEnabled {
