@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"github.com/etcd-drill/etcd-drill/internal/bench"
 	"github.com/etcd-drill/etcd-drill/internal/load"
 	"github.com/etcd-drill/etcd-drill/internal/report"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
@@ -24,6 +25,10 @@ type (
 	Goals = report.Goals
 	// Report is what Rehearse tells about a drill.
 	Report = report.Report
+	// Benchmark is what Bench measured.
+	Benchmark = bench.Run
+	// BenchData says what the databases of a benchmark hold.
+	BenchData = bench.Data
 )
 
 // The profiles of a load.

@@ -1,0 +1,88 @@
+package e2e
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/gmeasure"
+
+	"github.com/etcd-drill/etcd-drill/drill"
+	"github.com/etcd-drill/etcd-drill/drill/matchers"
+	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/internal/bench"
+	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/dataset"
+)
+
+// held is how long a restore is held up that is slowed on purpose: several times what it takes, so that no noise hides it.
+const held = 5 * time.Second
+
+var _ = Describe("the gate of benchmarks", Label("bench", "etcd"), func() {
+	It("calls a restore worse that was held up on purpose, and an unchanged one not", func(ctx SpecContext) {
+		old, unchanged := measureOnce(ctx, nil), measureOnce(ctx, nil)
+		slowed := measureOnce(ctx, func(e drill.Event) {
+			if e.Name == drill.EventFetched {
+				<-time.After(held) // between two moments of the event log, as a slow disk would
+			}
+		})
+		for name, run := range map[string]drill.Benchmark{"unchanged": unchanged, "slowed": slowed} {
+			for _, experiment := range matchers.Experiments(run) {
+				AddReportEntry(name+" "+experiment.Name, experiment)
+			}
+		}
+
+		Expect(compareOnce(old, unchanged).Judgement).To(Or(Equal(bench.Same), Equal(bench.Inconclusive)))
+		row := compareOnce(old, slowed)
+		Expect(row.Judgement).To(Equal(bench.Worse), "%+v", row)
+		Expect(row.Phases[0].Phase).To(Equal(bench.PhaseCheck), "the phase that was held up comes first")
+	}, SpecTimeout(3*time.Minute))
+
+	It("hands what was measured to the report of a spec, every sample of every phase", func(ctx SpecContext) {
+		experiments := matchers.Experiments(measureOnce(ctx, nil))
+		Expect(experiments).To(HaveLen(1))
+		experiment := experiments[0]
+		AddReportEntry(experiment.Name, experiment)
+		Expect(experiment.Name).To(HavePrefix("Restore/size=1MiB/members=1/"))
+		for _, name := range []string{"first-write-after", "fetch", "check", "restore", "elect", "first-write", "agree", "restore CPU"} {
+			measurement := experiment.Get(name)
+			Expect(measurement.Type).To(Equal(gmeasure.MeasurementTypeDuration), name)
+			Expect(measurement.Durations).To(HaveLen(rounds), name)
+		}
+		Expect(experiment.Get("check rate").Values).To(HaveLen(rounds))
+		Expect(experiment.Get("restore peak memory").Units).To(Equal("MiB"))
+		reports := CurrentSpecReport().ReportEntries
+		shown := reports[len(reports)-1].StringRepresentation()
+		for _, phase := range []string{"index-rebuild", "restore-log", "restore-sync"} {
+			Expect(strings.Contains(shown, phase)).To(BeTrue(), "the entry shows no %s:\n%s", phase, shown)
+		}
+	}, SpecTimeout(2*time.Minute))
+})
+
+// rounds is how many samples a configuration needs so that anything can be told.
+const rounds = 5
+
+// measureOnce measures the smallest restore that there is, with somebody who hears of every moment of it.
+func measureOnce(ctx context.Context, heard func(drill.Event)) drill.Benchmark {
+	GinkgoHelper()
+	folder := newFolder("bench")
+	disk := must(drill.NewBenchDisk("real", filepath.Dir(folder)))
+	return must(drill.Bench(ctx, drill.BenchSpec{
+		Sizes: []int64{dataset.MinSizeBytes}, Members: []int{1}, Sources: []recovery.Kind{recovery.SavedSnapshot},
+		Routes: []drill.BenchRoute{drill.BenchRestore}, Versions: []string{""}, Disks: []drill.BenchDisk{disk},
+		PageCaches: []string{bench.Warm}, Data: drill.BenchData{ValueBytes: 1024, Revisions: 1}, WarmUps: 1, Count: rounds,
+	}, drill.BenchOptions{
+		Options:  drill.Options{Worker: worker(), StateDir: newFolder("state"), Tool: "test", Notify: heard},
+		Runtimes: []harness.Runtime{suite.runtime}, Cache: newFolder("datasets"), Store: folder + ".jsonl",
+	}))
+}
+
+func compareOnce(before, after drill.Benchmark) bench.Row {
+	GinkgoHelper()
+	compared := must(bench.Compare(bench.SeriesOf(before, "old"), bench.SeriesOf(after, "new"), bench.DefaultDemands()))
+	Expect(compared.Rows).To(HaveLen(1))
+	return compared.Rows[0]
+}
