@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -155,6 +156,48 @@ var _ = Describe("what is no backup", Label("cli", "etcd"), func() {
 
 // spoiling makes a wrong file of a good backup.
 type spoiling func(good []byte) []byte
+
+// A pipe whose other end is open, and into which nobody writes.
+var _ = Describe("a backup that does not come", Label("cli", "crash", "etcd"), func() {
+	var u user
+	var fifo string
+	BeforeEach(func() {
+		u = newUser()
+		fifo = filepath.Join(u.home, "fifo")
+		Expect(syscall.Mkfifo(fifo, 0o600)).To(Succeed())
+		reads, writes, err := os.Pipe()
+		DeferCleanup(reads.Close)
+		DeferCleanup(writes.Close)
+		Expect(err).NotTo(HaveOccurred())
+		must(writes.Write(must(os.ReadFile(kubernetesBackup))[:10_000]))
+		u.stdin = reads
+	})
+
+	It("is waited for until somebody interrupts, or the time is over", func(ctx SpecContext) {
+		for _, source := range []string{"-", fifo} {
+			p := u.drill("--snapshot", source)
+			p.reaches(ctx, drill.EventSaving)
+			p.Interrupt()
+			p.ends(ctx, 130, 10*time.Second)
+			p.expectNothingLeft(ctx)
+			expectNoCopies(p.out)
+
+			u.drill("--snapshot", source, "--timeout", "1s").endsRefused(ctx, 2, "the drill took longer than --timeout 1s")
+		}
+	}, SpecTimeout(refusedWithin))
+
+	It("has no manifest, and leaves nothing of what was read of it", func(ctx SpecContext) {
+		temp := newFolder("temp")
+		Expect(os.Mkdir(temp, 0o700)).To(Succeed())
+		u.env = append(u.env, "TMPDIR="+temp)
+		p := u.call("manifest", "-")
+		Eventually(ctx, func() []string { return must(filepath.Glob(filepath.Join(temp, "*", "given", "backup.db"))) }).
+			WithTimeout(10 * time.Second).ShouldNot(BeEmpty())
+		p.Interrupt()
+		p.ends(ctx, 130, 10*time.Second)
+		Expect(os.ReadDir(temp)).To(BeEmpty())
+	}, SpecTimeout(refusedWithin))
+})
 
 // refused is an entry: a backup that is spoiled, the exit code, and a part of the one line that says why.
 func refused(name string, code int, says string, spoil spoiling) TableEntry {

@@ -101,11 +101,14 @@ func Receive(ctx context.Context, w Worker, in Intake) (Received, error) {
 	case info.IsDir():
 		return receiveDirectory(ctx, w, Received{Given: path, Modified: info.ModTime()}, path)
 	}
-	file, err := os.Open(path)
+	file, err := openPatiently(ctx, path)
+	defer func() { _ = file.Close() }() // read only; nothing if it is nil
+	if ctx.Err() != nil {
+		return Received{}, fmt.Errorf("take backup %s: %w", path, context.Cause(ctx))
+	}
 	if err != nil {
 		return Received{}, &SourceError{Path: path, Fault: ErrUnreadable, Cause: err}
 	}
-	defer func() { _ = file.Close() }() // read only
 	if !info.Mode().IsRegular() {
 		return receiveStream(ctx, w, in, file)
 	}
@@ -114,7 +117,9 @@ func Receive(ctx context.Context, w Worker, in Intake) (Received, error) {
 
 func receiveStream(ctx context.Context, w Worker, in Intake, stream io.Reader) (Received, error) {
 	u := &unpacking{ctx: ctx, in: in, streamed: true}
-	return u.receive(w, stream, Received{Given: in.Path})
+	body, end := readPatiently(ctx, stream)
+	defer end()
+	return u.receive(w, body, Received{Given: in.Path})
 }
 
 // receiveFile leaves a file that is not packed where it is.
@@ -225,4 +230,42 @@ func (r Received) Unchanged() error {
 		}
 	}
 	return nil
+}
+
+// openPatiently opens a file until the context ends: a named pipe opens only when somebody writes to it. An opening that nobody waits
+// for any more is left to itself.
+func openPatiently(ctx context.Context, path string) (*os.File, error) {
+	type opening struct {
+		file *os.File
+		err  error
+	}
+	opened := make(chan opening, 1)
+	go func() {
+		file, err := os.Open(path)
+		opened <- opening{file, err}
+	}()
+	select {
+	case o := <-opened:
+		return o.file, o.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// patientBytes is how much of a stream is read at once.
+const patientBytes = 256 << 10
+
+// readPatiently reads a stream until the context ends, also while a read waits for whoever writes; such a read is left to itself. End
+// must be called when nothing more is wanted.
+func readPatiently(ctx context.Context, stream io.Reader) (body io.Reader, end func()) {
+	out, in := io.Pipe()
+	stop := context.AfterFunc(ctx, func() { _ = in.CloseWithError(context.Cause(ctx)) }) // it never fails
+	go func() {
+		_, err := io.CopyBuffer(in, struct{ io.Reader }{stream}, make([]byte, patientBytes))
+		_ = in.CloseWithError(err) // it never fails; without an error the stream has ended
+	}()
+	return out, func() {
+		stop()
+		_ = out.Close() // it never fails
+	}
 }
