@@ -224,10 +224,10 @@ var _ = Describe("a living cluster", Label("cli", "etcd"), func() {
 		hangs := must(net.Listen("tcp", "127.0.0.1:0")) // it takes connections and never says a word
 		DeferCleanup(hangs.Close)
 		for says, args := range map[string][]string{
-			"certificate is not trusted: x509: certificate signed": append([]string{"--endpoints", endpoint}, theirs...),
-			"it speaks TLS; write https:// instead of http://":     {"--endpoints", plain},
-			"connect: connection refused":                          {"--endpoints", "127.0.0.1:1"},
-			"no answer within 5s":                                  {"--endpoints", hangs.Addr().String()},
+			"certificate is not trusted: x509: certificate signed":    append([]string{"--endpoints", endpoint}, theirs...),
+			"it speaks TLS; write https:// instead of http://":        {"--endpoints", plain},
+			"connect: connection refused":                             {"--endpoints", "127.0.0.1:1"},
+			"no answer within 5s; see that it is the URL for clients": {"--endpoints", hangs.Addr().String()},
 		} {
 			u.drill(args...).endsRefused(ctx, 2, says)
 		}

@@ -108,7 +108,8 @@ func (l Living) explain(ctx context.Context, endpoint string, err error) error {
 	case !strings.HasPrefix(endpoint, secureScheme) && speaksTLS(ctx, endpoint):
 		return fmt.Errorf("%w: it speaks TLS; write https:// instead of http://, and give --cacert", ErrUnreachable)
 	case errors.Is(context.Cause(ctx), ErrUnreachable):
-		return context.Cause(ctx)
+		return fmt.Errorf("%w; see that it is the URL for clients and not the one for peers, and that its member is not frozen",
+			context.Cause(ctx))
 	case errors.As(err, &op):
 		return fmt.Errorf("%w: %w; see that the endpoint is right and can be reached from here", ErrUnreachable, op)
 	case status.Code(err) == codes.Unavailable:
