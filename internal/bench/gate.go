@@ -31,10 +31,8 @@ type Demands struct {
 	Force bool
 }
 
-// DefaultDemands are a tenth, at a level of 5 %.
-func DefaultDemands() Demands {
-	return Demands{MinEffect: 0.1, Alpha: benchmath.DefaultThresholds.CompareAlpha}
-}
+// DefaultDemands are a tenth, at a level of 1 %, which five samples of each can just reach.
+func DefaultDemands() Demands { return Demands{MinEffect: 0.1, Alpha: 0.01} }
 
 // Check refuses demands that nothing can meet or everything does.
 func (d Demands) Check() error {
@@ -125,7 +123,7 @@ func Compare(before, after Series, demands Demands) (Comparison, error) {
 		return Comparison{}, err
 	}
 	for _, name := range names {
-		row := judge(before.Values[name], after.Values[name], demands)
+		row := judge(before.Values[name], after.Values[name], demands, len(names))
 		row.Name = name
 		row.Phases = phaseChanges(before, after, name)
 		c.Rows = append(c.Rows, row)
@@ -186,12 +184,26 @@ func (c *Comparison) checkNames(before, after Series, force bool) ([]string, err
 const minPairs = 5
 
 // certainty is by how many standard errors a difference must be off to count as one: many, because a handful of samples tells its
-// own spread badly, and the more, the fewer they are. With it about one pair of runs in ten thousand that do not differ is judged
-// worse or better, where samples spread by up to 15 % and one in twenty is an outlier.
-func certainty(pairs int) float64 { return 3.5 + 17.5/float64(pairs) }
+// own spread badly, and the more, the fewer they are.
+func certainty(pairs, tests int) float64 { return (3.5 + 17.5/float64(pairs)) * caution(pairs, tests) }
+
+// caution is what certainty grows by where several benchmarks are looked at, each of which may be called worse by chance: the tail of
+// Student's distribution falls with the power of its degrees of freedom, so this keeps the chance of the whole what it is for one.
+func caution(pairs, tests int) float64 { return math.Pow(float64(tests), 1/float64(pairs-1)) }
+
+// level is that of the Mann-Whitney U test where so many benchmarks are tested: that of Bonferroni, but not below what samples of
+// this number can reach, which is when all of one lie beyond all of the other. Five can reach 0.008.
+func level(alpha float64, pairs, tests int) float64 {
+	reachable := 2.0 // of the orders of all samples, these two
+	for i := range pairs {
+		reachable *= float64(i+1) / float64(pairs+i+1)
+	}
+	const rounding = 1.001
+	return math.Max(alpha/float64(tests), math.Min(reachable*rounding, alpha))
+}
 
 // judge holds the samples of one benchmark against one another.
-func judge(before, after map[string][]float64, demands Demands) Row {
+func judge(before, after map[string][]float64, demands Demands, tests int) Row {
 	was, is := before["ns/op"], after["ns/op"]
 	row := Row{Judgement: Inconclusive, Pairs: min(len(was), len(is)), Old: median(was), New: median(is)}
 	if row.Pairs < minPairs {
@@ -210,7 +222,8 @@ func judge(before, after map[string][]float64, demands Demands) Row {
 	row.P = benchmath.AssumeNothing.Compare(sample(was, demands), sample(is, demands)).P
 	effect := math.Log1p(demands.MinEffect)
 	switch {
-	case math.Abs(shift) >= effect && (math.Abs(shift) >= certainty(row.Pairs)*spread || apart(was, is)) && row.P < demands.Alpha:
+	case math.Abs(shift) >= effect && row.P < level(demands.Alpha, row.Pairs, tests) &&
+		(math.Abs(shift) >= certainty(row.Pairs, tests)*spread || apart(was, is, caution(row.Pairs, tests))):
 		row.Judgement = Worse
 		if shift < 0 {
 			row.Judgement = Better
@@ -225,12 +238,12 @@ func judge(before, after map[string][]float64, demands Demands) Row {
 	return row
 }
 
-// apart tells whether the samples lie so far from one another that the gap between them is wider than either of them, which needs
-// no estimate of a spread.
-func apart(was, is []float64) bool {
+// apart tells whether the samples lie so far from one another that the gap between them is wider than either of them, by a factor, which
+// needs no estimate of a spread.
+func apart(was, is []float64, factor float64) bool {
 	width := func(samples []float64) float64 { return math.Log(slices.Max(samples) / slices.Min(samples)) }
 	gap := math.Max(math.Log(slices.Min(is)/slices.Max(was)), math.Log(slices.Min(was)/slices.Max(is)))
-	return gap > math.Max(width(was), width(is))
+	return gap > factor*math.Max(width(was), width(is))
 }
 
 // doubt takes a judgement back that the pace of the machine explains.
@@ -262,10 +275,31 @@ func ratios(was, is []float64) (shift, spread float64) {
 		sum += math.Abs(l - shift)
 	}
 	n := float64(len(logs))
+	// What follows one another may be alike, and says less then: the variance of a mean grows by so much (an AR(1) process), with the
+	// correlation corrected for what a short series hides of it.
+	alike := correlation(logs)
+	alike = math.Min(math.Max(alike+(1+3*alike)/n, 0), 0.9)
+	inflation := math.Sqrt((1 + alike) / (1 - alike))
 	// Two estimates of the standard deviation, by the median and by the mean of what the ratios are off, of which the larger counts;
 	// the factors are those of a normal distribution, as is that of the standard error of a median.
 	deviation := math.Max(1.4826*median(off), 1.2533*sum/n) * n / (n - 1)
-	return shift, 1.2533 * deviation / math.Sqrt(n)
+	return shift, 1.2533 * deviation / math.Sqrt(n) * inflation
+}
+
+// correlation is that of every value with the one before it.
+func correlation(values []float64) float64 {
+	middle := median(values)
+	var with, alone float64
+	for i, v := range values {
+		alone += (v - middle) * (v - middle)
+		if i > 0 {
+			with += (v - middle) * (values[i-1] - middle)
+		}
+	}
+	if alone == 0 {
+		return 0
+	}
+	return with / alone
 }
 
 func sample(values []float64, demands Demands) *benchmath.Sample {
