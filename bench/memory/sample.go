@@ -35,7 +35,7 @@ type process struct {
 // sample looks at all processes that descend from this one. One that ends meanwhile is not counted.
 func sample(root int) (now usage) {
 	children := map[int][]process{}
-	folders, _ := filepath.Glob("/proc/[0-9]*") //nolint:errcheck // the pattern is well formed
+	folders, _ := filepath.Glob("/proc/[0-9]*") // the pattern is well formed
 	for _, folder := range folders {
 		if p, err := look(folder); err == nil {
 			children[p.parent] = append(children[p.parent], p)
@@ -75,7 +75,7 @@ func look(folder string) (p process, err error) {
 		if len(words) == 0 {
 			continue
 		}
-		switch number, _ := strconv.ParseInt(words[0], 10, 64); key { //nolint:errcheck // of words it is 0, and those are not used
+		switch number, _ := strconv.ParseInt(words[0], 10, 64); key { // of words it is 0, and those are not used
 		case "Pid":
 			p.pid = int(number)
 		case "PPid":

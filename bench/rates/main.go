@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
@@ -34,6 +35,7 @@ type options struct {
 	members, keys, valueBytes, workers, pairs int
 	sizes                                     sizes
 	page                                      int64
+	deadline                                  time.Duration
 }
 
 // sizes are numbers of keys.
@@ -81,6 +83,7 @@ func run(ctx context.Context, args []string) error {
 		flags.IntVar(&o.members, "members", 3, "size of the cluster")
 		flags.IntVar(&o.keys, "keys", 20_000, "puts of each side")
 		flags.IntVar(&o.valueBytes, "value-size", 256, "bytes of a value")
+		flags.DurationVar(&o.deadline, "deadline", 0, "of every put of the bare client; none if 0, the load's are a second")
 		flags.IntVar(&o.workers, "workers", 64, "concurrent writers")
 	case "read":
 		o.members = 1

@@ -14,6 +14,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/internal/ledger"
@@ -37,13 +38,20 @@ func rateWrites(ctx context.Context, o options) (err error) {
 		return err
 	}
 	fmt.Fprintf(os.Stdout, "%d members, %d writers, %d puts of %d bytes a side\n", o.members, o.workers, o.keys, o.valueBytes)
-	fmt.Fprintf(os.Stdout, "%-6s %12s %12s %8s\n", "pair", "load, 1/s", "bare, 1/s", "ratio")
-	var ratios []float64
+	fmt.Fprintf(os.Stdout, "%-6s %10s %10s %8s %14s %14s\n",
+		"pair", "load, 1/s", "bare, 1/s", "ratio", "load, cpu µs", "bare, cpu µs")
+	var ratios, more []float64
+	per := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(o.keys) }
 	for i := range o.pairs + 1 {
 		var ours, theirs float64
+		var ourCPU, theirCPU time.Duration
 		steps := []func() error{
-			func() (err error) { ours, err = w.rateLoad(ctx, cluster, o, i); return err },
-			func() (err error) { theirs, err = bare.rate(ctx, o, i); return err },
+			func() error {
+				return spent(&ourCPU, func() (err error) { ours, err = w.rateLoad(ctx, cluster, o, i); return err })
+			},
+			func() error {
+				return spent(&theirCPU, func() (err error) { theirs, err = bare.rate(ctx, o, i); return err })
+			},
 		}
 		if i%2 == 1 {
 			slices.Reverse(steps)
@@ -58,11 +66,31 @@ func rateWrites(ctx context.Context, o options) (err error) {
 			name = "warm"
 		} else {
 			ratios = append(ratios, ours/theirs)
+			more = append(more, per(ourCPU)-per(theirCPU))
 		}
-		fmt.Fprintf(os.Stdout, "%-6s %12.0f %12.0f %8.3f\n", name, ours, theirs, ours/theirs)
+		fmt.Fprintf(os.Stdout, "%-6s %10.0f %10.0f %8.3f %14.1f %14.1f\n", name, ours, theirs, ours/theirs, per(ourCPU), per(theirCPU))
 	}
-	fmt.Fprintf(os.Stdout, "load/bare: %s\n", spread(ratios))
+	fmt.Fprintf(os.Stdout, "rate of load/bare: %s\nprocessor time of a put, more than bare, µs: %s\n", spread(ratios), spread(more))
 	return nil
+}
+
+// spent measures the processor time of this process, without its children, which are the members.
+func spent(cpu *time.Duration, do func() error) error {
+	used := func() (time.Duration, error) {
+		var usage unix.Rusage
+		err := unix.Getrusage(unix.RUSAGE_SELF, &usage)
+		return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), err
+	}
+	before, err := used()
+	if err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	after, err := used()
+	*cpu = after - before
+	return err
 }
 
 // rateLoad is the rate of the drill's load up to the last write that was asked for. What is still in flight then is not counted.
@@ -141,7 +169,13 @@ func (b bareClients) rate(ctx context.Context, o options, round int) (float64, e
 				for at := 0; at < o.valueBytes; at += 8 {
 					binary.LittleEndian.PutUint64(value[at:], random.Uint64())
 				}
-				if _, err := client.Put(ctx, fmt.Sprintf("/bare/k%08d", n), string(value[:o.valueBytes])); err != nil {
+				ctx, cancel := ctx, func() {}
+				if o.deadline > 0 {
+					ctx, cancel = context.WithTimeout(ctx, o.deadline)
+				}
+				_, err := client.Put(ctx, fmt.Sprintf("/bare/k%08d", n), string(value[:o.valueBytes]))
+				cancel()
+				if err != nil {
 					return err
 				}
 			}

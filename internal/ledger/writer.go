@@ -18,6 +18,9 @@ const (
 // writeBufferBytes is how much is held back before the writer below is called.
 const writeBufferBytes = 64 << 10
 
+// usualEntryBytes is what most entries take, so that their lines need not grow.
+const usualEntryBytes = 384
+
 var errEnded = errors.New("the ledger is already ended")
 
 // Writer writes the entries of a load as JSON lines, in the order of the calls. It is safe for concurrent use. What it was
@@ -36,7 +39,7 @@ func NewWriter(w io.Writer) *Writer {
 
 // Append writes one entry.
 func (w *Writer) Append(e Entry) error {
-	line, err := appendEntry(nil, e) // outside the lock: workers must not wait for each other's encoding
+	line, err := appendEntry(make([]byte, 0, usualEntryBytes), e) // outside the lock: workers must not wait for each other's encoding
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.lines.err == nil && w.ended {

@@ -22,12 +22,12 @@ type answer struct {
 const impossibleVersion = 1 << 40
 
 // changes tells the ledger what the operation does if it is carried out.
-func (o operation) changes(digest func([]byte) string) []ledger.Change {
+func (o operation) changes(digest func(string) string) []ledger.Change {
 	var changes []ledger.Change
 	for _, e := range o.edits {
 		change := ledger.Change{Key: ledger.Key(e.key), Delete: e.remove, Lease: e.lease}
 		if !e.remove {
-			change.Digest = digest([]byte(e.value))
+			change.Digest = digest(e.value)
 		}
 		changes = append(changes, change)
 	}
@@ -49,12 +49,20 @@ func (o operation) send(ctx context.Context, client *clientv3.Client) (answer, e
 		return answer{header: resp.Header, owns: resp.Deleted > 0, removed: []int64{resp.Deleted}}, nil
 	default:
 		e := o.edits[0]
-		resp, err := client.Put(ctx, e.key, e.value, clientv3.WithLease(clientv3.LeaseID(e.lease)))
+		resp, err := client.Put(ctx, e.key, e.value, e.options()...)
 		if err != nil {
 			return answer{}, err
 		}
 		return answer{header: resp.Header, owns: true, removed: []int64{0}}, nil
 	}
+}
+
+// options are those of a put.
+func (e edit) options() []clientv3.OpOption {
+	if e.lease == 0 {
+		return nil
+	}
+	return []clientv3.OpOption{clientv3.WithLease(clientv3.LeaseID(e.lease))}
 }
 
 // sendGrant speaks the protocol itself: the client's Grant lets etcd choose the ID.
@@ -72,7 +80,7 @@ func (o operation) sendTxn(ctx context.Context, client *clientv3.Client) (answer
 		if e.remove {
 			then = append(then, clientv3.OpDelete(e.key))
 		} else {
-			then = append(then, clientv3.OpPut(e.key, e.value, clientv3.WithLease(clientv3.LeaseID(e.lease))))
+			then = append(then, clientv3.OpPut(e.key, e.value, e.options()...))
 		}
 	}
 	resp, err := client.Txn(ctx).If(o.guard.compares()...).Then(then...).Commit()

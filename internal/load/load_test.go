@@ -118,7 +118,7 @@ func TestAFailedCompareOwnsNothing(t *testing.T) {
 		edits: []edit{{key: "/w00/k000001", value: "v"}, {key: "/w00/k000002", remove: true}},
 	}
 	l := &Load{options: Options{CallTimeout: time.Second}}
-	entry := (&worker{load: l, digest: ledger.Digester(digestKey())}).call(ctx, client, o)
+	entry := (&worker{load: l, digest: digester(digestKey())}).call(ctx, client, o)
 	if entry.Outcome != ledger.Acknowledged || entry.Owns || entry.Revision != before {
 		t.Errorf("entry of a transaction that wrote nothing: %+v", entry)
 	}

@@ -59,6 +59,7 @@ type stream struct {
 	seq     int64
 	created int     // own keys proposed so far
 	leases  []int64 // own leases proposed so far
+	scratch []byte  // in which values are made
 }
 
 func newStream(options Options, worker int) *stream {
@@ -172,10 +173,9 @@ func (s *stream) key(n int) string { return fmt.Sprintf("/w%02d/k%06d", s.worker
 
 // value begins with the worker and the sequence, so that whoever finds it knows who wrote it and when.
 func (s *stream) value() string {
-	value := make([]byte, 0, s.options.ValueBytes+8)
-	value = fmt.Appendf(value, "w%02d s%06d ", s.worker, s.seq)
-	for len(value) < s.options.ValueBytes {
-		value = binary.LittleEndian.AppendUint64(value, s.random.Uint64())
+	s.scratch = fmt.Appendf(s.scratch[:0], "w%02d s%06d ", s.worker, s.seq)
+	for len(s.scratch) < s.options.ValueBytes {
+		s.scratch = binary.LittleEndian.AppendUint64(s.scratch, s.random.Uint64())
 	}
-	return string(value[:s.options.ValueBytes])
+	return string(s.scratch[:s.options.ValueBytes])
 }

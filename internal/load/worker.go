@@ -14,7 +14,7 @@ type worker struct {
 	load   *Load
 	index  int
 	stream *stream
-	digest func([]byte) string
+	digest func(string) string
 	lines  []*line
 	at     int // the line in use
 	pause  time.Duration
@@ -31,13 +31,22 @@ const (
 
 // newWorker makes a worker on the trunks of its group, one to each member. A group begins at one member, so that few connections are made.
 func newWorker(l *Load, index int, trunks []*trunk) *worker {
-	w := &worker{load: l, index: index, stream: newStream(l.options, index), digest: ledger.Digester(l.options.DigestKey)}
+	w := &worker{load: l, index: index, stream: newStream(l.options, index), digest: digester(l.options.DigestKey)}
 	w.at = (index / workersPerTrunk) % len(trunks)
 	for _, t := range trunks {
 		w.lines = append(w.lines, &line{trunk: t})
 	}
 	w.timer = time.NewTimer(0)
 	return w
+}
+
+// digester is ledger.Digester for texts.
+func digester(key []byte) func(string) string {
+	digest, scratch := ledger.Digester(key), []byte(nil)
+	return func(text string) string {
+		scratch = append(scratch[:0], text...)
+		return digest(scratch)
+	}
 }
 
 // run makes calls until begins ends; a call in flight is cut off only by calls.
