@@ -194,6 +194,7 @@ func (b *benching) begin(ctx context.Context, spec BenchSpec) error {
 		SchemaVersion: bench.SchemaVersion, Tool: b.opts.Tool, Host: host, WarmUps: spec.WarmUps, Count: spec.Count, Data: spec.Data,
 		Places: map[string]string{}, Started: time.Now(),
 	}
+	b.run.Data.Version = dataset.Version
 	for _, disk := range spec.Disks {
 		b.run.Places[disk.Name] = disk.Dir
 	}
@@ -232,6 +233,9 @@ func (b *benching) resume() (err error) {
 	case run.Host != host:
 		return fmt.Errorf("%w: it was begun on %s, kernel %s; this is %s, kernel %s",
 			ErrNoResume, run.Host.Class(), run.Host.Kernel, host.Class(), host.Kernel)
+	case run.Data.Version != dataset.Version:
+		return fmt.Errorf("%w: it was begun on data sets of version %d, this program makes those of %d; measure anew",
+			ErrNoResume, run.Data.Version, dataset.Version)
 	case run.Tool != b.opts.Tool:
 		return fmt.Errorf("%w: it was begun by etcd-drill %s, this is %s", ErrNoResume, run.Tool, b.opts.Tool)
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/shirou/gopsutil/v4/cpu"
@@ -86,18 +87,24 @@ func thisHost() (bench.Host, error) {
 	}, nil
 }
 
-// paceBytes is how much pace hashes: a few hundredths of a second of work.
+// paceBytes is how much pace hashes on each: a few hundredths of a second of work.
 const paceBytes = 64 << 20
 
-// pace tells how fast the processor is just now: a computation that is always the same and needs nothing but it.
+// pace tells how fast the processors are just now, all of them: a computation that is always the same and needs nothing else.
 func pace() time.Duration {
-	block := make([]byte, 1<<20)
 	start := time.Now()
-	sum := sha256.New()
-	for range paceBytes / len(block) {
-		sum.Write(block)
+	var all sync.WaitGroup
+	for range runtime.NumCPU() {
+		all.Go(func() {
+			block := make([]byte, 1<<20)
+			sum := sha256.New()
+			for range paceBytes / len(block) {
+				sum.Write(block)
+			}
+			sum.Sum(nil)
+		})
 	}
-	sum.Sum(nil)
+	all.Wait()
 	return time.Since(start)
 }
 

@@ -40,6 +40,10 @@ func (b *benching) measure(ctx context.Context, config bench.Config, round int) 
 	t := &trial{config: config, set: set}
 	failure := t.do(ctx, b, folder, &sample)
 	failure = errors.Join(failure, t.Close(ctx)) // nil may be closed
+	sample.Pace = (sample.Pace + pace()) / 2     // the members have ended: what slows it down now is somebody else
+	if errors.Is(failure, errOtherSet) {
+		delete(b.sets, b.setKey(config)) // it is looked at again, and made again, before the next measurement
+	}
 	if ctx.Err() != nil {
 		return bench.Sample{}, errors.Join(context.Cause(ctx), os.RemoveAll(folder))
 	}
@@ -142,7 +146,30 @@ func (t *trial) fetch(ctx context.Context) (recovery.Source, error) {
 	if err := copySet(t.set.Path, t.folder.backup()); err != nil {
 		return recovery.Source{}, fmt.Errorf("fetch data set: %w", err)
 	}
-	return t.check(ctx, t.kind(), "")
+	source, err := t.check(ctx, t.kind(), "")
+	if err != nil {
+		return recovery.Source{}, t.explain(err)
+	}
+	return source, t.same(source)
+}
+
+// errOtherSet means that what was restored from is not the data set that was to be measured.
+var errOtherSet = errors.New("the data set has changed in the cache while it was measured; it will be made again")
+
+// same refuses a source that is not the data set: what it takes is not what was asked for.
+func (t *trial) same(source recovery.Source) error {
+	if source.SHA256 != t.set.SHA256 {
+		return fmt.Errorf("%w: its SHA-256 is %s, should be %s", errOtherSet, source.SHA256, t.set.SHA256)
+	}
+	return nil
+}
+
+// explain says of a source that was proved bad that it is the data set that has changed: it was sound when it was made.
+func (t *trial) explain(err error) error {
+	if recovery.ProvedBad(err) {
+		return fmt.Errorf("%w: %w", errOtherSet, err)
+	}
+	return err
 }
 
 func (t *trial) kind() recovery.Kind {
@@ -185,8 +212,11 @@ func (t *trial) plan(source recovery.Source) (recovery.Plan, error) {
 // lose makes a cluster of the data set and kills it: what a survivor goes on from. The recovery from it has a log of its own.
 func (t *trial) lose(ctx context.Context) (*Drill, error) {
 	source, err := recovery.Check(ctx, t.opts.Worker, t.kind(), t.set.Path)
+	if err == nil {
+		err = t.same(source)
+	}
 	if err != nil {
-		return nil, err
+		return nil, t.explain(err)
 	}
 	plan, err := t.plan(source)
 	if err != nil {

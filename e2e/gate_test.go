@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -60,7 +62,38 @@ var _ = Describe("the gate of benchmarks", Label("bench", "etcd"), func() {
 			Expect(strings.Contains(shown, phase)).To(BeTrue(), "the entry shows no %s:\n%s", phase, shown)
 		}
 	}, SpecTimeout(2*time.Minute))
+
+	It("takes no figure from a data set that was changed under it, even where no hash tells", func(ctx SpecContext) {
+		cache, warm := newFolder("datasets"), false
+		run := measureFrom(ctx, recovery.DBCopy, cache, func(e drill.Event) {
+			if e.Name == drill.EventAgreed && !warm { // of the first measurement; the set was found sound before it
+				warm = true
+				spoilOneByte(cache)
+			}
+		})
+		Expect(run.Samples).To(HaveLen(1 + rounds))
+		Expect(run.Samples[0].Failure).To(BeEmpty())
+		Expect(run.Samples[1].Failure).To(ContainSubstring("the data set has changed in the cache while it was measured"))
+		Expect(run.Complete()).To(BeFalse())
+		for _, sample := range run.Samples[2:] { // it was made again
+			Expect(sample.Failure).To(BeEmpty())
+			Expect(sample.SourceSHA256).To(Equal(run.Samples[0].SourceSHA256))
+		}
+		Expect(bench.SeriesOf(run, "run").Values).To(HaveEach(HaveKeyWithValue("ns/op", HaveLen(rounds-1))))
+	}, SpecTimeout(2*time.Minute))
 })
+
+// spoilOneByte changes a byte of a value in the only database of the cache.
+func spoilOneByte(cache string) {
+	GinkgoHelper()
+	found := must(filepath.Glob(filepath.Join(cache, "*.db")))
+	Expect(found).To(HaveLen(1))
+	content := must(os.ReadFile(found[0]))
+	key := bytes.Index(content, []byte("/registry/dataset/"))
+	Expect(key).To(BeNumerically(">", 0))
+	content[key+200] ^= 1 // a record has its key first, and then a value of a thousand bytes
+	Expect(os.WriteFile(found[0], content, 0o600)).To(Succeed())
+}
 
 // rounds is how many samples a configuration needs so that anything can be told.
 const rounds = 5
@@ -68,15 +101,21 @@ const rounds = 5
 // measureOnce measures the smallest restore that there is, with somebody who hears of every moment of it.
 func measureOnce(ctx context.Context, heard func(drill.Event)) drill.Benchmark {
 	GinkgoHelper()
+	return measureFrom(ctx, recovery.SavedSnapshot, newFolder("datasets"), heard)
+}
+
+// measureFrom does so from this kind of source, with the data sets of this folder.
+func measureFrom(ctx context.Context, kind recovery.Kind, cache string, heard func(drill.Event)) drill.Benchmark {
+	GinkgoHelper()
 	folder := newFolder("bench")
 	disk := must(drill.NewBenchDisk("real", filepath.Dir(folder)))
 	return must(drill.Bench(ctx, drill.BenchSpec{
-		Sizes: []int64{dataset.MinSizeBytes}, Members: []int{1}, Sources: []recovery.Kind{recovery.SavedSnapshot},
+		Sizes: []int64{dataset.MinSizeBytes}, Members: []int{1}, Sources: []recovery.Kind{kind},
 		Routes: []drill.BenchRoute{drill.BenchRestore}, Versions: []string{""}, Disks: []drill.BenchDisk{disk},
 		PageCaches: []string{bench.Warm}, Data: drill.BenchData{ValueBytes: 1024, Revisions: 1}, WarmUps: 1, Count: rounds,
 	}, drill.BenchOptions{
 		Options:  drill.Options{Worker: worker(), StateDir: newFolder("state"), Tool: "test", Notify: heard},
-		Runtimes: []harness.Runtime{suite.runtime}, Cache: newFolder("datasets"), Store: folder + ".jsonl",
+		Runtimes: []harness.Runtime{suite.runtime}, Cache: cache, Store: folder + ".jsonl",
 	}))
 }
 

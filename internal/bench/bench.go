@@ -71,6 +71,8 @@ type Data struct {
 	Revisions  int    `json:"revisions"`
 	Leases     int    `json:"leases"`
 	Seed       uint64 `json:"seed,string"`
+	// Version is that of what made the sources: those of another one hold the same in another form.
+	Version int `json:"version"`
 }
 
 // The phases of a recovery. Those up to PhaseFirstWrite follow one another and add up to Sample.Total, but for what lies between
@@ -114,7 +116,7 @@ type Sample struct {
 	// Total is the time from the decision to the first acknowledged write.
 	Total  time.Duration `json:"totalNanoseconds"`
 	Phases []Phase       `json:"phases"`
-	// Pace is how long a fixed computation took right before: how fast the machine was just then.
+	// Pace is how long a fixed computation on all processors took, the mean of right before and right after: how fast the machine was.
 	Pace time.Duration `json:"paceNanoseconds"`
 	// Failure is why there is no measurement; empty if there is one.
 	Failure string `json:"failure,omitempty"`

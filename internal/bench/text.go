@@ -67,7 +67,7 @@ func (r Run) constant(config Config) []part {
 
 // String says what the sources hold, in a form that can be compared.
 func (d Data) String() string {
-	return fmt.Sprintf("value=%d revisions=%d leases=%d seed=%d", d.ValueBytes, d.Revisions, d.Leases, d.Seed)
+	return fmt.Sprintf("value=%d revisions=%d leases=%d seed=%d version=%d", d.ValueBytes, d.Revisions, d.Leases, d.Seed, d.Version)
 }
 
 func (s Sample) values() []benchfmt.Value {

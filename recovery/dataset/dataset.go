@@ -30,8 +30,8 @@ type Set struct {
 	Builder int `json:"builder"`
 }
 
-// builder grows when the same Spec makes another file than before.
-const builder = 2
+// Version grows when the same Spec makes another file than before: sets of two versions are not the same.
+const Version = 2
 
 // Cache is a folder in which data sets are kept. Several programs may use it at once.
 type Cache struct {
@@ -128,8 +128,8 @@ func (c Cache) look(ctx context.Context, spec Spec, form Form) (Set, error) {
 	if err := json.Unmarshal(text, &set); err != nil || set.Spec != spec || set.Form != form {
 		return Set{}, fmt.Errorf("%w: its manifest is that of another", errDamaged)
 	}
-	if set.Builder != builder {
-		return Set{}, fmt.Errorf("it was made by builder %d, this is %d", set.Builder, builder)
+	if set.Builder != Version {
+		return Set{}, fmt.Errorf("it was made by builder %d, this is %d", set.Builder, Version)
 	}
 	size, sum, err := digest(ctx, path)
 	if err != nil {
@@ -159,7 +159,7 @@ func (c Cache) make(ctx context.Context, spec Spec, form Form) (set Set, err err
 		return Set{}, fmt.Errorf("make: %w", err)
 	}
 	set = Set{
-		Spec: spec, Form: form, Path: c.path(spec, form), Builder: builder,
+		Spec: spec, Form: form, Path: c.path(spec, form), Builder: Version,
 		Keys: spec.Keys(), Records: spec.Records(), Revision: spec.Revision(),
 	}
 	if form == Snapshot {
