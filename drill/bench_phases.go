@@ -56,7 +56,28 @@ func (t *trial) phases(ctx context.Context, work *Drill) (phases []bench.Phase, 
 	if err == nil && index.Took > 0 {
 		phases = append(phases, index)
 	}
+	if err == nil {
+		phases, err = t.addMembers(ctx, phases, work, begin)
+	}
 	return phases, written.Sub(begin), err
+}
+
+// addMembers adds what the members have taken until they agreed, where that can be told.
+func (t *trial) addMembers(ctx context.Context, phases []bench.Phase, work *Drill, begin time.Time) ([]bench.Phase, error) {
+	started, agreed := work.events.at(EventStarted), work.events.at(EventAgreed)
+	phase := bench.Phase{Name: bench.PhaseMembers, After: started.Sub(begin), Took: agreed.Sub(started)}
+	for _, m := range t.reborn.Members() {
+		usage, err := m.Usage(ctx)
+		if errors.Is(err, harness.ErrUnsupported) {
+			return phases, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		phase.CPU += usage.CPU
+		phase.PeakRSSBytes = max(phase.PeakRSSBytes, usage.PeakRSSBytes)
+	}
+	return append(phases, phase), nil
 }
 
 // addEffort adds what the workers of a phase took, and how much of databases it handled.

@@ -15,6 +15,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/drill"
 	"github.com/etcd-drill/etcd-drill/drill/matchers"
 	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/harness/host"
 	"github.com/etcd-drill/etcd-drill/internal/bench"
 	"github.com/etcd-drill/etcd-drill/recovery"
 	"github.com/etcd-drill/etcd-drill/recovery/dataset"
@@ -56,6 +57,10 @@ var _ = Describe("the gate of benchmarks", Label("bench", "etcd"), func() {
 		}
 		Expect(experiment.Get("check rate").Values).To(HaveLen(rounds))
 		Expect(experiment.Get("restore peak memory").Units).To(Equal("MiB"))
+		if suite.runtime.Name() == string(host.Process) {
+			Expect(experiment.Get("members CPU").Durations).To(HaveEach(BeNumerically(">", 10*time.Millisecond)))
+			Expect(experiment.Get("members peak memory").Values).To(HaveEach(BeNumerically(">", 10)))
+		}
 		reports := CurrentSpecReport().ReportEntries
 		shown := reports[len(reports)-1].StringRepresentation()
 		for _, phase := range []string{"index-rebuild", "restore-log", "restore-sync"} {

@@ -58,6 +58,16 @@ func (m *Member) Signal(ctx context.Context, s Signal) error {
 	return m.wrap(string(s), m.node.Signal(ctx, s))
 }
 
+// Usage tells what the member's process has taken. It is an error wrapping ErrUnsupported where the runtime cannot tell.
+func (m *Member) Usage(ctx context.Context) (Usage, error) {
+	gauge, able := m.node.(Gauge)
+	if !able {
+		return Usage{}, m.wrap("measure", Unsupported("this runtime does not measure processes"))
+	}
+	usage, err := gauge.Usage(ctx)
+	return usage, m.wrap("measure", err)
+}
+
 // Wait returns when the member's process has ended.
 func (m *Member) Wait(ctx context.Context) (Exit, error) {
 	exit, err := m.node.Wait(ctx)

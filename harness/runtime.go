@@ -137,6 +137,19 @@ type Unlinker interface {
 	Unlink(ctx context.Context) error
 }
 
+// Gauge is what a Node can be beside: one whose process can be measured.
+type Gauge interface {
+	// Usage tells what the running process has taken since it was started. On a node that does not run it fails.
+	Usage(ctx context.Context) (Usage, error)
+}
+
+// Usage is what a process has taken.
+type Usage struct {
+	CPU time.Duration // of user and kernel, over all its threads
+	// PeakRSSBytes is the most memory that it had resident, mapped pages of files included; 0 where it is not known.
+	PeakRSSBytes int64
+}
+
 // Endpoint holds the addresses at which this machine reaches a node, as URLs.
 type Endpoint struct {
 	Client string

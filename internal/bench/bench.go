@@ -89,6 +89,10 @@ const (
 	PhaseAgree      = "agree" // until every member shows the first write
 
 	PhaseIndex = "index-rebuild" // a member reads its database: the slowest one
+
+	// PhaseMembers are the members' processes from their start until all agree, with the processor time of all of them and the memory
+	// of the largest, where the runtime can tell.
+	PhaseMembers = "members"
 )
 
 // Phase is one part of a recovery. PhaseRestore has parts of its own, which are called restore-NAME.
@@ -97,7 +101,7 @@ type Phase struct {
 	After time.Duration `json:"afterNanoseconds"` // since the recovery began
 	Took  time.Duration `json:"tookNanoseconds"`
 	Bytes int64         `json:"bytes,omitempty"` // that it read or wrote of databases; 0 where it is not about that
-	// CPU and PeakRSSBytes are those of the workers in this phase; 0 where they are not known. The resident memory holds the pages
+	// CPU and PeakRSSBytes are those of the workers, or members, in this phase; 0 where they are not known. The resident memory holds the pages
 	// of mapped files; OwnBytes is what a worker took beside them.
 	CPU          time.Duration `json:"cpuNanoseconds,omitempty"`
 	PeakRSSBytes int64         `json:"peakRSSBytes,omitempty"`

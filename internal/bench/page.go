@@ -8,7 +8,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 )
 
@@ -64,10 +63,10 @@ type legend struct{ Name, Class string }
 
 // configView is a row of the table, with the phases behind it.
 type configView struct {
-	Name                                    string
-	Count                                   int
-	Median, Least, Most, Rate, CPU, RSS, At string
-	Phases                                  []phaseView
+	Name                                string
+	Count                               int
+	Median, Least, Most, Rate, CPU, RSS string
+	Phases                              []phaseView
 }
 
 type phaseView struct {
@@ -157,7 +156,7 @@ func (m measuredConfig) view() configView {
 	times, last := m.times(), m.samples[len(m.samples)-1]
 	v := configView{
 		Name: m.name, Count: len(times), Median: seconds(median(times)), Least: seconds(slices.Min(times)), Most: seconds(slices.Max(times)),
-		Rate: rate(last.SourceBytes, median(times)), At: last.At.UTC().Format(time.RFC3339),
+		Rate: rate(last.SourceBytes, median(times)),
 	}
 	var cpu, rss int64
 	for _, p := range m.middle().Phases {

@@ -157,7 +157,7 @@ func (s Series) phases(name string) []string {
 	return slices.Sorted(func(yield func(string) bool) {
 		for unit := range s.Values[name] {
 			phase, timed := strings.CutSuffix(unit, "-ns")
-			if timed && unit != unitPace && !strings.HasSuffix(phase, "-cpu") && !yield(unit) {
+			if timed && unit != unitPace && phase != PhaseMembers && !strings.HasSuffix(phase, "-cpu") && !yield(unit) {
 				return
 			}
 		}
