@@ -117,6 +117,13 @@ bench-memory: build ## the memory of a restore of three members, by the size of 
 		$(call BENCH_ONE,$(BENCH_SIZES)) --out "$$dir/made.jsonl" >/dev/null 2>&1; \
 		$(BUILD)/memory -sizes $(BENCH_SIZES) $(call BENCH_ONE,{}) --out "$$dir/{}.jsonl"
 
+# What the gate is tried on: small, so that ten pairs take some minutes.
+GATE_FLAGS ?= --runtime process --sizes 16MiB --members 1,3 --count 5
+
+.PHONY: bench-gate
+bench-gate: build ## measure the same thing in pairs, and count what the gate tells of them: none may be worse
+	@$(GO) run ./bench/gate -drill $(DRILL) -pairs $(PAIRS) -- $(GATE_FLAGS)
+
 .PHONY: test
 test: fresh-reports vet unit conformance short-scenarios test-scenarios test-e2e ## everything that must pass
 	@$(TALLY) sum $(REPORTS)

@@ -42,7 +42,7 @@ func rows() map[string]int {
 
 		"drill": assembly, "internal/doctor": assembly, "drill/matchers": matchers,
 
-		"": programs, "bench/load": programs, "bench/memory": programs, "bench/pairs": programs, "bench/rates": programs,
+		"": programs, "bench/gate": programs, "bench/load": programs, "bench/memory": programs, "bench/pairs": programs, "bench/rates": programs,
 		"cmd/etcd-drill": programs, "e2e": programs, "scenarios": programs,
 	}
 }
