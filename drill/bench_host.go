@@ -15,6 +15,7 @@ import (
 	"github.com/shirou/gopsutil/v4/cpu"
 	"github.com/shirou/gopsutil/v4/host"
 	"github.com/shirou/gopsutil/v4/mem"
+	"golang.org/x/sys/unix"
 
 	"github.com/etcd-drill/etcd-drill/internal/bench"
 )
@@ -106,6 +107,15 @@ func pace() time.Duration {
 	}
 	all.Wait()
 	return time.Since(start)
+}
+
+// ownCPU is the processor time that this program has taken since it runs; 0 where nobody tells.
+func ownCPU() time.Duration {
+	var usage unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &usage) != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // warm reads a file, so that it is in memory.

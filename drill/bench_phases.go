@@ -95,7 +95,9 @@ func (t *trial) addEffort(phase *bench.Phase) {
 		}
 	}
 	switch phase.Name {
-	case bench.PhaseFetch, bench.PhaseCheck:
+	case bench.PhaseFetch:
+		phase.Bytes, phase.CPU = t.set.SizeBytes, t.fetchCPU
+	case bench.PhaseCheck:
 		phase.Bytes = t.set.SizeBytes
 	case bench.PhaseRestore:
 		phase.Bytes = t.set.SizeBytes * int64(len(t.reborn.Restored.Members))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/etcd-drill/etcd-drill/internal/bench"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/dataset"
 )
 
 func smallBench() BenchSpec {
@@ -71,6 +72,38 @@ func TestABenchmarkOfNothingIsRefused(t *testing.T) {
 		spoil(&spec)
 		if err := spec.Check(); !errors.Is(err, ErrUsage) {
 			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+// TestARunOfOtherDataIsNotContinued begins a run on data sets as another program makes them, or on another host.
+func TestARunOfOtherDataIsNotContinued(t *testing.T) {
+	host, err := thisHost()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, spoil := range map[string]func(*bench.Header){
+		"it was begun on data sets of version 1":   func(h *bench.Header) { h.Data.Version = 1 },
+		"it was begun by etcd-drill 0.0.1":         func(h *bench.Header) { h.Tool = "0.0.1" },
+		"it was begun on linux/amd64, 99 x":        func(h *bench.Header) { h.Host.OS, h.Host.Arch, h.Host.CPUs = "linux", "amd64", 99 },
+		"kernel of yesterday":                      func(h *bench.Header) { h.Host.Kernel = "of yesterday" },
+		"it is written in version 9, this program": func(h *bench.Header) { h.SchemaVersion = 9 },
+	} {
+		header := bench.Header{
+			SchemaVersion: bench.SchemaVersion, Tool: "test", Host: host, Data: bench.Data{Version: dataset.Version}, Count: 1,
+		}
+		spoil(&header)
+		store := filepath.Join(t.TempDir(), "bench.jsonl")
+		file, err := os.Create(store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(bench.WriteHeader(file, header), file.Close()); err != nil {
+			t.Fatal(err)
+		}
+		_, err = Bench(t.Context(), BenchSpec{}, BenchOptions{Options: Options{Tool: "test"}, Store: store, Resume: true})
+		if !errors.Is(err, ErrNoResume) && !errors.Is(err, bench.ErrSchema) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v", want, err)
 		}
 	}
 }

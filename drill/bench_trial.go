@@ -24,6 +24,7 @@ type trial struct {
 	set      dataset.Set
 	followed recovery.Plan
 	reborn   *Reborn
+	fetchCPU time.Duration
 
 	mu      sync.Mutex
 	efforts []recovery.Effort
@@ -143,9 +144,11 @@ func (t *trial) fetch(ctx context.Context) (recovery.Source, error) {
 	if err := t.makeBackupFolder(); err != nil {
 		return recovery.Source{}, err
 	}
+	before := ownCPU()
 	if err := copySet(t.set.Path, t.folder.backup()); err != nil {
 		return recovery.Source{}, fmt.Errorf("fetch data set: %w", err)
 	}
+	t.fetchCPU = ownCPU() - before
 	source, err := t.check(ctx, t.kind(), "")
 	if err != nil {
 		return recovery.Source{}, t.explain(err)

@@ -101,8 +101,8 @@ type Phase struct {
 	After time.Duration `json:"afterNanoseconds"` // since the recovery began
 	Took  time.Duration `json:"tookNanoseconds"`
 	Bytes int64         `json:"bytes,omitempty"` // that it read or wrote of databases; 0 where it is not about that
-	// CPU and PeakRSSBytes are those of the workers, or members, in this phase; 0 where they are not known. The resident memory holds the pages
-	// of mapped files; OwnBytes is what a worker took beside them.
+	// CPU and PeakRSSBytes are those of the workers, or members, in this phase, of PhaseFetch the CPU of this program; 0 where they are not
+	// known. The resident memory holds the pages of mapped files; OwnBytes is what a worker took beside them.
 	CPU          time.Duration `json:"cpuNanoseconds,omitempty"`
 	PeakRSSBytes int64         `json:"peakRSSBytes,omitempty"`
 	OwnBytes     int64         `json:"ownBytes,omitempty"`
