@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/etcd-drill/etcd-drill/harness/identity"
@@ -76,7 +77,7 @@ func (w *worker) run(begins, calls context.Context) {
 
 // call makes one write and tells what came of it.
 func (w *worker) call(ctx context.Context, client *clientv3.Client, o operation) ledger.Entry {
-	ctx, cancel := context.WithTimeout(ctx, w.load.options.CallTimeout)
+	ctx, cancel := limit(ctx, w.load.options.CallTimeout)
 	defer cancel()
 	entry := ledger.Entry{
 		Worker: w.index, Seq: o.seq, Op: o.op, Lease: o.lease, TTLSeconds: o.ttl,
@@ -86,6 +87,9 @@ func (w *worker) call(ctx context.Context, client *clientv3.Client, o operation)
 	a, err := o.send(ctx, client)
 	entry.Return = time.Now().UTC()
 	if err != nil {
+		if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		entry.Outcome, entry.Reason = classify(err), err.Error()
 		return entry
 	}
@@ -97,6 +101,17 @@ func (w *worker) call(ctx context.Context, client *clientv3.Client, o operation)
 		entry.Changes[i].Void = entry.Changes[i].Delete && a.removed[i] == 0
 	}
 	return entry
+}
+
+// limit ends a context after a time, as context.WithTimeout does, but without a deadline, which would go to the member with
+// every call and have it keep a timer of its own. The member is told when the call is given up.
+func limit(parent context.Context, after time.Duration) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	timer := time.AfterFunc(after, func() { cancel(context.DeadlineExceeded) })
+	return ctx, func() {
+		timer.Stop()
+		cancel(nil)
+	}
 }
 
 // keepRate waits for the worker's turn, which is only after the fill a wait. It reports whether a call may begin.
