@@ -124,6 +124,18 @@ GATE_FLAGS ?= --runtime process --sizes 16MiB --members 1,3 --count 5
 bench-gate: build ## measure the same thing in pairs, and count what the gate tells of them: none may be worse
 	@$(GO) run ./bench/gate -drill $(DRILL) -pairs $(PAIRS) -- $(GATE_FLAGS)
 
+.PHONY: bench-own
+bench-own: build ## time the drill of a backup of 1.5 GB beside restoring and starting it by hand, in turns, and its memory
+	@$(GO) run ./bench/own -drill $(abspath $(DRILL)) -dir $(BENCH_DIR) -mib $(BENCH_MIB) -rounds $(ROUNDS)
+
+.PHONY: bench-own-keys
+bench-own-keys: build ## the memory of the drill of a backup of 10 million small keys, with one member
+	@$(GO) run ./bench/own -drill $(abspath $(DRILL)) -dir $(BENCH_DIR) -mib 1520 -value 64 -members 1 -rounds 1 -warm-up 0 -read one -no-hand
+
+.PHONY: bench-report
+bench-report: ## how long the page of a drill with 100,000 operations takes to be written
+	@$(GO) test ./internal/report -run '^$$' -bench '^BenchmarkPageOf100000Writes$$' -count 5
+
 .PHONY: test
 test: fresh-reports vet unit conformance short-scenarios test-scenarios test-e2e ## everything that must pass
 	@$(TALLY) sum $(REPORTS)

@@ -42,8 +42,8 @@ func rows() map[string]int {
 
 		"drill": assembly, "internal/doctor": assembly, "drill/matchers": matchers,
 
-		"": programs, "bench/gate": programs, "bench/load": programs, "bench/memory": programs, "bench/pairs": programs, "bench/rates": programs,
-		"cmd/etcd-drill": programs, "e2e": programs, "scenarios": programs,
+		"": programs, "bench/gate": programs, "bench/load": programs, "bench/memory": programs, "bench/own": programs,
+		"bench/pairs": programs, "bench/rates": programs, "cmd/etcd-drill": programs, "e2e": programs, "scenarios": programs,
 	}
 }
 
@@ -84,7 +84,7 @@ func reservations() []reserved {
 		},
 		{
 			prefixes: []string{module + "/harness/release"},
-			to:       []string{"harness/docker", "harness/process", "internal/doctor", "cmd/etcd-drill", "scenarios", "e2e"},
+			to:       []string{"harness/docker", "harness/process", "internal/doctor", "bench/own", "cmd/etcd-drill", "scenarios", "e2e"},
 		},
 	}
 }
