@@ -25,8 +25,9 @@ func timeDrill(ctx context.Context, r race, read string) (f figures, err error) 
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	out := filepath.Join(dir, "drill")
-	cmd := exec.CommandContext(ctx, r.drill, "run", "--snapshot", r.set.Path, "--runtime", "process", "--members", fmt.Sprint(r.members),
-		"--read", read, "--restore-version", r.etcd.Version, "--timeout", "2h", "--out", out, "-w", "json")
+	cmd := exec.CommandContext(ctx, r.drill, "run", "--snapshot", r.set.Path, "--runtime", "process",
+		"--members", fmt.Sprint(r.members), "--read", read,
+		"--restore-version", r.etcd.Version, "--timeout", "2h", "--out", out, "-w", "json")
 	cmd.Env = append(os.Environ(), "ETCD_DRILL_STATE_DIR="+filepath.Join(dir, "state"))
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it has members to end
 	cmd.WaitDelay = time.Minute

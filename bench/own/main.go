@@ -98,7 +98,8 @@ func run(ctx context.Context, o options) (err error) {
 	for _, read := range strings.Split(o.reads, ",") {
 		sides = append(sides, side{"read " + read, func(ctx context.Context, r race) (figures, error) { return timeDrill(ctx, r, read) }})
 	}
-	fmt.Printf("snapshot of %d MiB, %d keys; %d members; etcd %s; in %s\n", r.set.SizeBytes>>20, r.set.Keys, o.members, r.etcd.Version, o.dir)
+	fmt.Printf("snapshot of %d MiB, %d keys; %d members; etcd %s; in %s\n",
+		r.set.SizeBytes>>20, r.set.Keys, o.members, r.etcd.Version, o.dir)
 	all := map[string][]figures{}
 	for round := range o.warm + o.rounds {
 		for i := range sides {
