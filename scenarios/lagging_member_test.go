@@ -24,23 +24,26 @@ var _ = Describe("quorum killed, and a survivor that lags", Label("etcd", "disas
 			skipUnlessAble(ctx, faults.Pause(faults.Leader))
 			d := rehearse(ctx, drill.Spec{Members: 5, Fault: "kill", Lose: faults.Quorum})
 			old := must(d.Start(ctx))
-			followers := followersOf(ctx, old)
+			outage := must(d.Strike(ctx, old, faults.Kill(faults.Count(1)))) // the first of three
+			followers := followersOf(ctx, survivorsOf(old, outage))
 			laggard, fresh := followers[0], followers[1]
 
 			Expect(laggard.Signal(ctx, harness.Freeze)).To(Succeed())
 			acknowledged := putLarge(ctx, fresh, 24) // more than what waits in the buffers of its connections
 			Expect(fresh.AwaitKey(ctx, "large/23", acknowledged, 10*time.Second)).To(Succeed())
-			for _, m := range old.Members() {
+			for _, m := range survivorsOf(old, outage) {
 				if m != laggard && m != fresh {
 					must(m.Kill(ctx))
 				}
 			}
 			Expect(laggard.Signal(ctx, harness.Thaw)).To(Succeed())
+			outage.Survivors = []string{laggard.Name(), fresh.Name()}
 
 			var found []recovery.Inspection
 			for _, m := range []*harness.Member{laggard, fresh} {
 				found = append(found, must(recovery.Inspect(ctx, suite.worker(), saveFrom(ctx, m))))
 			}
+			Expect(must(d.Rescue(ctx, outage))).To(And(HaveField("Member", fresh.Name()), HaveField("RestorePoint", acknowledged)))
 			choice := must(recovery.Rank(found))
 			behind := acknowledged - found[0].Database.Content.RestorePoint
 			Expect(behind).To(BeNumerically(">", 0), "the laggard does not lag")
@@ -50,11 +53,20 @@ var _ = Describe("quorum killed, and a survivor that lags", Label("etcd", "disas
 		}, SpecTimeout(2*time.Minute))
 })
 
-// followersOf returns the members that do not lead.
-func followersOf(ctx context.Context, cluster *harness.Cluster) []*harness.Member {
+// survivorsOf returns the members whom the outage has spared.
+func survivorsOf(cluster *harness.Cluster, outage *drill.Outage) (survivors []*harness.Member) {
+	GinkgoHelper()
+	for _, name := range outage.Survivors {
+		survivors = append(survivors, must(cluster.Member(name)))
+	}
+	return survivors
+}
+
+// followersOf returns those of these members that do not lead.
+func followersOf(ctx context.Context, members []*harness.Member) []*harness.Member {
 	GinkgoHelper()
 	var followers []*harness.Member
-	for _, m := range cluster.Members() {
+	for _, m := range members {
 		probe := must(m.Probe(ctx))
 		health, err := probe.Health(ctx)
 		probe.Close()
