@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/internal/await"
 )
 
 // Sweeper removes what runs left behind. It touches nothing that does not carry the ID of the run that it cleans.
@@ -79,12 +81,27 @@ func (s Sweeper) sweep(ctx context.Context, runtime harness.Runtime, run *harnes
 	if s.DryRun {
 		return swept, run.Release()
 	}
-	var err error
-	if swept.Removed, err = runtime.Sweep(ctx, run.ID); err != nil {
+	condition := await.Condition{Name: "what the run asked for last", Every: 200 * time.Millisecond}
+	err := await.Until(ctx, condition, func(ctx context.Context) error {
+		removed, err := runtime.Sweep(ctx, run.ID)
+		swept.Removed += removed
+		if err != nil {
+			return await.Hopeless(err)
+		}
+		if age := time.Since(run.Noted); age < lateBirth && len(run.Things) > 0 {
+			return fmt.Errorf("it was asked for %s ago", age.Round(time.Millisecond))
+		}
+		return nil
+	})
+	if err != nil {
 		return swept, errors.Join(fmt.Errorf("sweep run %s: %w", run.ID, err), run.Release())
 	}
 	return swept, run.Bury()
 }
+
+// lateBirth is how long after its last note something of a dead run may still come into being: an engine goes on with a request
+// whose sender was killed. It takes tenths of a second, or a few on a machine that is busy.
+const lateBirth = 3 * time.Second
 
 // Forced sweeps the run of this ID whether it lives or not, and whether it has a record here or not. A run that lives will
 // fail. Without a record nobody knows where it ran, so every runtime looks for it, and one that is absent is an error.

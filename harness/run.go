@@ -162,8 +162,10 @@ type DeadRun struct {
 	WorkDir string
 	Runtime string   // the name of the runtime that ran its members; "docker" if the record does not say
 	Things  []string // what the run noted, as "kind name"
-	record  *os.File
-	path    string
+	// Noted is when the run last noted something, which was before the thing came into being.
+	Noted  time.Time
+	record *os.File
+	path   string
 }
 
 // DeadRuns returns the runs in this state directory whose process is gone, each locked for the caller, who must Bury or
@@ -231,7 +233,11 @@ func openDead(path string) (*DeadRun, error) {
 		}
 		run.Things = append(run.Things, line.Kind+" "+line.Name)
 	}
-	return run, lines.Err()
+	info, err := record.Stat()
+	if err == nil {
+		run.Noted = info.ModTime()
+	}
+	return run, errors.Join(lines.Err(), err)
 }
 
 // Bury removes the dead run's work folder and its record, once everything else that it left is gone.

@@ -67,11 +67,16 @@ func (s *site) create(ctx context.Context, b box) (testcontainers.Container, err
 			},
 		}},
 	}
-	created, err := s.runtime.provider.CreateContainer(ctx, request)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	whole, cancel := making(ctx)
+	defer cancel()
+	created, err := s.runtime.provider.CreateContainer(whole, request)
 	if err != nil {
 		return nil, fmt.Errorf("create container %s: %w", b.name, err)
 	}
-	return created, nil
+	return created, ctx.Err()
 }
 
 // confine sets what the engine grants to the box: one mount, one network, a log that is kept whole, no restart.

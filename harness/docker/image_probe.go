@@ -87,7 +87,9 @@ func (s *imageSearch) probe(ctx context.Context, id string) (printed string, err
 	s.removeForgottenProbes(ctx)
 	name := "etcd-drill-probe-" + strings.ToLower(rand.Text())
 	defer func() { err = errors.Join(err, s.removeProbe(ctx, name)) }()
-	_, err = s.engine.ContainerCreate(ctx, client.ContainerCreateOptions{
+	whole, cancel := making(ctx)
+	defer cancel()
+	_, err = s.engine.ContainerCreate(whole, client.ContainerCreateOptions{
 		Name: name,
 		Config: &container.Config{
 			Image:      id,

@@ -78,7 +78,12 @@ func (s *site) Assumed() []string {
 }
 
 func (s *site) createNetwork(ctx context.Context, name string, internal bool) (string, error) {
-	created, err := s.runtime.engine.NetworkCreate(ctx, name, client.NetworkCreateOptions{
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	whole, cancel := making(ctx)
+	defer cancel()
+	created, err := s.runtime.engine.NetworkCreate(whole, name, client.NetworkCreateOptions{
 		Driver:   "bridge",
 		Internal: internal,
 		Labels:   s.labels(),
@@ -86,7 +91,7 @@ func (s *site) createNetwork(ctx context.Context, name string, internal bool) (s
 	if err != nil {
 		return "", fmt.Errorf("create network %s: %w", name, err)
 	}
-	return created.ID, nil
+	return created.ID, ctx.Err()
 }
 
 // remoteHost returns the name of the engine's machine if the engine is dialled over a network to another machine.

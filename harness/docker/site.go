@@ -187,6 +187,15 @@ func (s *site) enter() error {
 	return nil
 }
 
+// makingWithin is how long the engine may take to make one thing: far longer than it does, and not for ever.
+const makingWithin = time.Minute
+
+// making is the context of a request that makes something. It outlives an interruption: the engine goes on with a request whose
+// sender is gone, and what it makes then would come into being after everything has been removed.
+func making(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), makingWithin)
+}
+
 func (s *site) name(suffix string) string { return "etcd-drill-" + s.run.ID() + "-" + suffix }
 
 // labels returns the run's label and, in pairs, further ones.

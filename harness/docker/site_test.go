@@ -15,6 +15,7 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 
 	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/internal/await"
 )
 
 // openSite opens a site of its own whose run keeps its record in the returned file.
@@ -32,6 +33,48 @@ func openSite(t *testing.T, cfg Config) (*site, string) {
 	check(t, err)
 	t.Cleanup(func() { check(t, opened.Close(t.Context(), false)) })
 	return opened.(*site), filepath.Join(state, run.ID()+".jsonl")
+}
+
+// TestWhatIsBeingMadeWhenARunIsInterruptedIsRemoved interrupts a site that asks for its network. The engine goes on with a
+// request whose sender is gone, so what was asked for came into being after everything had been removed.
+func TestWhatIsBeingMadeWhenARunIsInterruptedIsRemoved(t *testing.T) {
+	s, _ := openSite(t, Config{})
+	for range 5 {
+		state := t.TempDir()
+		run, err := harness.NewRun(harness.RunConfig{StateDir: state, WorkDir: filepath.Join(t.TempDir(), "work")})
+		check(t, err)
+		ctx, interrupt := context.WithCancel(t.Context())
+		opened := make(chan error, 1)
+		go func() {
+			_, err := s.runtime.Open(ctx, run)
+			opened <- err
+		}()
+		record := filepath.Join(state, run.ID()+".jsonl")
+		check(t, await.Until(t.Context(), await.Condition{Name: "the request for a network", Every: time.Millisecond, Within: 10 * time.Second},
+			func(context.Context) error {
+				if !slices.ContainsFunc(notes(t, record), func(note string) bool { return strings.HasPrefix(note, "network ") }) {
+					return errors.New("it has not been noted")
+				}
+				return nil
+			}))
+		interrupt()
+		if err := <-opened; !errors.Is(err, context.Canceled) {
+			t.Errorf("a site that was interrupted while it was opened returned %v", err)
+		}
+		late := await.Until(t.Context(), await.Condition{Name: "something late", Every: 50 * time.Millisecond, Within: time.Second},
+			func(ctx context.Context) error {
+				left, err := s.runtime.Left(ctx, run.ID())
+				if err == nil && len(left) == 0 {
+					err = errors.New("nothing is left")
+				}
+				return err
+			})
+		if late == nil {
+			t.Error("something came into being after the site was closed")
+		}
+		_, err = s.runtime.Sweep(t.Context(), run.ID())
+		check(t, errors.Join(err, run.Close(false)))
+	}
 }
 
 // TestEverythingIsLabelledAndNoted compares what the engine holds with the run's record.

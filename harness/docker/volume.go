@@ -35,7 +35,9 @@ func (v *volumes) newDisk(ctx context.Context, name string) (mountable, error) {
 	if err := s.run.Note("volume", d.volume); err != nil {
 		return nil, err
 	}
-	_, err := s.runtime.engine.VolumeCreate(ctx, client.VolumeCreateOptions{Name: d.volume, Labels: labels})
+	whole, cancel := making(ctx)
+	defer cancel()
+	_, err := s.runtime.engine.VolumeCreate(whole, client.VolumeCreateOptions{Name: d.volume, Labels: labels})
 	if err != nil {
 		return nil, fmt.Errorf("create volume %s: %w", d.volume, err)
 	}
