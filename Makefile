@@ -53,7 +53,7 @@ IMAGE ?= etcd-drill:devel
 
 .PHONY: image
 image: ## the program in an image of its own, from scratch
-	@rm -rf $(BUILD)/image; mkdir -p $(BUILD)/image/work/tmp
+	@rm -rf $(BUILD)/image; mkdir -p $(BUILD)/image/drill/tmp
 	@CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags "-s -w" -o $(BUILD)/image/etcd-drill ./cmd/etcd-drill
 	@docker build --quiet --tag $(IMAGE) .
 

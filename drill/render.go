@@ -98,7 +98,7 @@ func (f folder) render(r report.Report, file string) error {
 
 func (f folder) writePage(w io.Writer, r report.Report) error {
 	page := report.Page{Report: r}
-	events, err := readEvents(f.events())
+	events, err := ReadEvents(f.events())
 	if err != nil {
 		return err
 	}
@@ -130,9 +130,9 @@ func replace(path string, write func(io.Writer) error) (err error) {
 	return os.Rename(file.Name(), path)
 }
 
-// readEvents reads an event log. One that is not there is empty, and one that was cut is read as far as it goes: it is written while
-// the drill runs, and tells the more the earlier the drill died.
-func readEvents(path string) ([]Event, error) {
+// ReadEvents reads an event log. One that is not there is empty, and one that was cut is read as far as it goes: it is written while
+// the drill runs, and tells the more the earlier the drill died. It is the file events.jsonl of a drill folder.
+func ReadEvents(path string) ([]Event, error) {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

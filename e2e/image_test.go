@@ -39,8 +39,8 @@ var _ = Describe("the image of the program", Label("cli", "etcd"), func() {
 		Expect(os.Mkdir(given, 0o755)).To(Succeed())
 		Expect(os.WriteFile(filepath.Join(given, "backup.db"), must(os.ReadFile(kubernetesBackup)), 0o600)).To(Succeed())
 		Expect(os.Chmod(filepath.Join(given, "backup.db"), 0o644)).To(Succeed())
-		said := command(ctx, "docker", "run", "--rm", "--network", "none", "--read-only", "--tmpfs", "/work:uid=65532,gid=65532,exec",
-			"-v", given+":/given:ro", "-v", etcdProgram(ctx)+":/given-etcd:ro", "-e", "TMPDIR=/work", image,
+		said := command(ctx, "docker", "run", "--rm", "--network", "none", "--read-only", "--tmpfs", "/drill:uid=65532,gid=65532,exec",
+			"-v", given+":/given:ro", "-v", etcdProgram(ctx)+":/given-etcd:ro", "-e", "TMPDIR=/drill", image,
 			"run", "--runtime", "process", "--binary", "/given-etcd", "--snapshot", "/given/backup.db", "--out", "out/1")
 		Expect(said).To(And(ContainSubstring("547 objects of Kubernetes"), ContainSubstring("\n1 of 1 intact in ")))
 	}, SpecTimeout(imageWithin))

@@ -2,17 +2,13 @@ package recovery
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,6 +18,7 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 
 	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/internal/loopback"
 )
 
 // workerEnv makes this test binary a worker: the value says which kind.
@@ -179,22 +176,13 @@ func testLayout(t *testing.T, size int) harness.Layout {
 	return layout
 }
 
-// freeAddress is a port of a loopback address that no other test has, in this process or in another: a port that was let go
-// on 127.0.0.1 is soon the next one's, and a test that wanted nobody there meets somebody's etcd.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	host := "127.0.0.1"
-	if runtime.GOOS == "linux" {
-		var drawn [3]byte
-		rand.Read(drawn[:])
-		host = netip.AddrFrom4([4]byte{127, 16 + drawn[0]%224, drawn[1], 1 + drawn[2]%254}).String()
-	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	address, err := loopback.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
+	return address
 }
 
 func testURL(t *testing.T, text string) url.URL {

@@ -21,6 +21,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/etcd-drill/etcd-drill/bench/measure"
 )
 
 func main() {
@@ -42,21 +44,21 @@ func run(ctx context.Context, sizes, command []string) error {
 	var peaks []float64
 	for _, size := range sizes {
 		begin := time.Now()
-		peak, err := measure(ctx, size, command)
+		peak, err := peakOf(ctx, size, command)
 		if err != nil {
 			return fmt.Errorf("size %s: %w", size, err)
 		}
 		fmt.Fprintf(os.Stdout, "%-8s %8.1f %22.1f %22.1f %14.1f\n",
-			size, time.Since(begin).Seconds(), mib(peak.harness), mib(peak.root), mib(peak.members))
-		peaks = append(peaks, mib(peak.harness))
+			size, time.Since(begin).Seconds(), mib(peak.OwnKiB), mib(peak.ProgramKiB), mib(peak.MembersKiB))
+		peaks = append(peaks, mib(peak.OwnKiB))
 	}
 	least, most := slices.Min(peaks), slices.Max(peaks)
 	fmt.Fprintf(os.Stdout, "harness and its workers: %.1f to %.1f MiB, %.2f times the least\n", least, most, most/least)
 	return nil
 }
 
-// measure runs the program and samples it until it ends.
-func measure(ctx context.Context, size string, command []string) (peak usage, err error) {
+// peakOf runs the program and samples it until it ends.
+func peakOf(ctx context.Context, size string, command []string) (peak measure.Usage, err error) {
 	args := make([]string, 0, len(command))
 	for _, arg := range command {
 		args = append(args, strings.ReplaceAll(arg, "{}", size))
@@ -69,21 +71,11 @@ func measure(ctx context.Context, size string, command []string) (peak usage, er
 	if err := cmd.Start(); err != nil {
 		return peak, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	tick := time.NewTicker(sampleEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case err := <-ended:
-			if err != nil {
-				err = fmt.Errorf("%w: %s", err, said.Bytes()[max(0, said.Len()-2000):])
-			}
-			return peak, err
-		case <-tick.C:
-			peak = peak.most(sample(cmd.Process.Pid))
-		}
+	memory := measure.Watch(cmd.Process.Pid)
+	if err = cmd.Wait(); err != nil {
+		err = fmt.Errorf("%w: %s", err, said.Bytes()[max(0, said.Len()-2000):])
 	}
+	return memory.Stop(), err
 }
 
 func mib(kib int64) float64 { return float64(kib) / 1024 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -12,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/etcd-drill/etcd-drill/bench/measure"
 	"github.com/etcd-drill/etcd-drill/drill"
 	"github.com/etcd-drill/etcd-drill/internal/report"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
@@ -38,9 +38,9 @@ func timeDrill(ctx context.Context, r race, read string) (f figures, err error) 
 	if err := cmd.Start(); err != nil {
 		return f, err
 	}
-	memory := watchMemory(cmd.Process.Pid)
+	memory := measure.Watch(cmd.Process.Pid)
 	err = cmd.Wait()
-	used := memory.stop()
+	used := memory.Stop()
 	if err != nil {
 		return f, fmt.Errorf("run drill: %w\n%s", err, stderr.text)
 	}
@@ -51,7 +51,7 @@ func timeDrill(ctx context.Context, r race, read string) (f figures, err error) 
 	if summary.Outcome() != verify.Intact {
 		return f, fmt.Errorf("the drill is %s; only an intact one is worth timing", summary.Outcome())
 	}
-	f.anonMiB, f.etcdMiB, f.programs = mib(used.own), mib(used.members), used.parts
+	f.anonMiB, f.etcdMiB, f.programs = mib(used.OwnKiB), mib(used.MembersKiB), used.Parts
 	return f, f.readLaps(begin, filepath.Join(out, "events.jsonl"))
 }
 
@@ -59,22 +59,16 @@ func mib(kib int64) float64 { return float64(kib) / 1024 }
 
 // readLaps takes the time from the log of events: up to the verdict, and between those that a person can tell apart.
 func (f *figures) readLaps(begin time.Time, path string) error {
-	file, err := os.Open(path)
+	events, err := drill.ReadEvents(path)
 	if err != nil {
 		return err
 	}
-	defer file.Close() //nolint:errcheck // reading is all that was wanted
 	names := map[drill.EventName]string{
 		drill.EventFetched: "fetch", drill.EventChecked: "check", drill.EventPlanned: "plan", drill.EventRestored: "restore",
 		drill.EventStarted: "vet", drill.EventAgreed: "start", drill.EventReadBack: "read", drill.EventJudged: "judge",
 	}
 	last := begin
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		var event drill.Event
-		if err := json.Unmarshal(lines.Bytes(), &event); err != nil {
-			return fmt.Errorf("read event: %w", err)
-		}
+	for _, event := range events {
 		if name := names[event.Name]; name != "" {
 			f.laps = append(f.laps, lap{name, event.At.Sub(last).Seconds()})
 			last = event.At
@@ -84,7 +78,7 @@ func (f *figures) readLaps(begin time.Time, path string) error {
 		}
 	}
 	if f.seconds == 0 {
-		return errors.Join(fmt.Errorf("the drill has no event %q", drill.EventJudged), lines.Err())
+		return fmt.Errorf("the drill has no event %q", drill.EventJudged)
 	}
-	return lines.Err()
+	return nil
 }

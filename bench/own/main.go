@@ -13,7 +13,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -21,9 +20,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 
+	"github.com/etcd-drill/etcd-drill/bench/measure"
 	"github.com/etcd-drill/etcd-drill/harness/release"
 	"github.com/etcd-drill/etcd-drill/recovery/dataset"
 )
@@ -169,15 +168,8 @@ func summarize(sides []side, all map[string][]figures) {
 			}
 		}
 		if len(ratios) > 0 {
-			fmt.Printf("%-9s / hand: %s\n", s.name, spread("%.2f", ratios))
+			fmt.Printf("%-9s / hand: median %s\n", s.name, measure.Spread("%.2f", ratios, "rounds"))
 		}
-		fmt.Printf("%-9s own memory, MiB: %s\n", s.name, spread("%.0f", anon))
+		fmt.Printf("%-9s own memory, MiB: median %s\n", s.name, measure.Spread("%.0f", anon, "rounds"))
 	}
-}
-
-func spread(format string, values []float64) string {
-	sorted := slices.SortedFunc(slices.Values(values), cmp.Compare)
-	n := len(sorted)
-	median := (sorted[(n-1)/2] + sorted[n/2]) / 2
-	return fmt.Sprintf("median "+format+" ("+format+" to "+format+", %d rounds)", median, sorted[0], sorted[n-1], n)
 }

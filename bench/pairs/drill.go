@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -83,20 +82,14 @@ func recoveryOf(rto report.RTO) (float64, error) {
 }
 
 func momentOf(name drill.EventName, path string) (time.Time, error) {
-	file, err := os.Open(path)
+	events, err := drill.ReadEvents(path)
 	if err != nil {
 		return time.Time{}, err
 	}
-	defer file.Close() //nolint:errcheck // reading is all that was wanted
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		var event drill.Event
-		if err := json.Unmarshal(lines.Bytes(), &event); err != nil {
-			return time.Time{}, fmt.Errorf("read event: %w", err)
-		}
+	for _, event := range events {
 		if event.Name == name {
 			return event.At, nil
 		}
 	}
-	return time.Time{}, errors.Join(fmt.Errorf("the drill has no event %q", name), lines.Err())
+	return time.Time{}, fmt.Errorf("the drill has no event %q", name)
 }

@@ -21,6 +21,8 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+
+	"github.com/etcd-drill/etcd-drill/bench/measure"
 )
 
 type options struct {
@@ -89,8 +91,8 @@ func run(ctx context.Context, o options) error {
 		fmt.Fprintf(os.Stdout, "%-6s %8.2f /%6.2f = %5.2f %8.2f /%6.2f = %5.2f  %s\n", name,
 			a.recovery, b.recovery, a.recovery/b.recovery, a.total, b.total, a.total/b.total, a.note)
 	}
-	fmt.Fprintf(os.Stdout, "recovery ratio: median %s\n", spread(recovery))
-	fmt.Fprintf(os.Stdout, "total ratio:    median %s\n", spread(total))
+	fmt.Fprintf(os.Stdout, "recovery ratio: median %s\n", measure.Spread("%.2f", recovery, "pairs"))
+	fmt.Fprintf(os.Stdout, "total ratio:    median %s\n", measure.Spread("%.2f", total, "pairs"))
 	return nil
 }
 
@@ -109,14 +111,4 @@ func timePair(ctx context.Context, o options, one, other side, inOrder bool) (a,
 		}
 	}
 	return a, b, nil
-}
-
-func spread(values []float64) string {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	median := sorted[n/2]
-	if n%2 == 0 {
-		median = (sorted[n/2-1] + sorted[n/2]) / 2
-	}
-	return fmt.Sprintf("%.2f (%.2f to %.2f, %d pairs)", median, sorted[0], sorted[n-1], n)
 }

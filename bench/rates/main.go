@@ -19,7 +19,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -103,16 +102,4 @@ func run(ctx context.Context, args []string) error {
 		return rateReads(ctx, o)
 	}
 	return rateWrites(ctx, o)
-}
-
-// spread is the median and the ends.
-func spread(values []float64) string {
-	sorted := slices.Sorted(slices.Values(values))
-	return fmt.Sprintf("median %.3f (%.3f to %.3f, %d pairs)", median(values), sorted[0], sorted[len(sorted)-1], len(sorted))
-}
-
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }

@@ -12,6 +12,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/etcd-drill/etcd-drill/bench/measure"
 	"github.com/etcd-drill/etcd-drill/internal/ledger"
 	"github.com/etcd-drill/etcd-drill/internal/load"
 )
@@ -69,8 +70,9 @@ func rateReading(ctx context.Context, o options, keys int64) (ours float64, err 
 		fmt.Fprintf(os.Stdout, "%10d %-6d %14.0f %14.0f %8.3f %14.0f\n",
 			r.keys, i+1, per(drill), per(bare), per(bare)/per(drill), per(hash))
 	}
-	fmt.Fprintf(os.Stdout, "%d keys: rate of drill/bare: %s; median of drill %.0f ns/key\n", r.keys, spread(ratios), median(took))
-	return median(took), nil
+	fmt.Fprintf(os.Stdout, "%d keys: rate of drill/bare: median %s; median of drill %.0f ns/key\n",
+		r.keys, measure.Spread("%.3f", ratios, "pairs"), measure.Median(took))
+	return measure.Median(took), nil
 }
 
 // reading is a member that was restored from a data set.

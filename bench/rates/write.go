@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
+	"github.com/etcd-drill/etcd-drill/bench/measure"
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/internal/ledger"
 	"github.com/etcd-drill/etcd-drill/internal/load"
@@ -70,7 +71,8 @@ func rateWrites(ctx context.Context, o options) (err error) {
 		}
 		fmt.Fprintf(os.Stdout, "%-6s %10.0f %10.0f %8.3f %14.1f %14.1f\n", name, ours, theirs, ours/theirs, per(ourCPU), per(theirCPU))
 	}
-	fmt.Fprintf(os.Stdout, "rate of load/bare: %s\nprocessor time of a put, more than bare, µs: %s\n", spread(ratios), spread(more))
+	fmt.Fprintf(os.Stdout, "rate of load/bare: median %s\nprocessor time of a put, more than bare, µs: median %s\n",
+		measure.Spread("%.3f", ratios, "pairs"), measure.Spread("%.3f", more, "pairs"))
 	return nil
 }
 

@@ -2,7 +2,6 @@ package process
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/internal/loopback"
 )
 
 // ErrNoLoopback says that this machine has no loopback address for members to listen on.
@@ -26,7 +26,7 @@ type seat struct {
 // takeSeat takes a random address of 127.0.0.0/8 where the system has them all, and 127.0.0.1 elsewhere.
 func takeSeat(ctx context.Context) (seat, error) {
 	var reasons []error
-	for _, address := range []netip.Addr{anyLoopback(), netip.AddrFrom4([4]byte{127, 0, 0, 1})} {
+	for _, address := range []netip.Addr{loopback.Any(), netip.AddrFrom4([4]byte{127, 0, 0, 1})} {
 		taken, err := takePorts(address)
 		if err == nil {
 			if err = reaches(ctx, taken.client); err == nil {
@@ -38,13 +38,6 @@ func takeSeat(ctx context.Context) (seat, error) {
 	}
 	return seat{}, fmt.Errorf("%w: %w (bring the loopback interface up, or use a container engine)",
 		ErrNoLoopback, errors.Join(reasons...))
-}
-
-// anyLoopback draws an address whose second byte is not one of those that resolvers and distributions use.
-func anyLoopback() netip.Addr {
-	var drawn [3]byte
-	rand.Read(drawn[:])
-	return netip.AddrFrom4([4]byte{127, 16 + drawn[0]%224, drawn[1], 1 + drawn[2]%254})
 }
 
 func takePorts(address netip.Addr) (seat, error) {

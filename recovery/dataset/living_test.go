@@ -2,15 +2,10 @@ package dataset
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"maps"
-	"net"
-	"net/netip"
 	"net/url"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -20,6 +15,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/storage/schema"
+
+	"github.com/etcd-drill/etcd-drill/internal/loopback"
 )
 
 // TestADataSetIsWhatALivingEtcdMakes has a living etcd do the writes of a data set, and compares what both files hold.
@@ -132,21 +129,13 @@ func view(t *testing.T, path string, look func(*bolt.Tx) error) {
 	}
 }
 
-// freeURL is at a port of a loopback address that no other test has: a port that was let go on 127.0.0.1 is soon the next one's.
 func freeURL(t *testing.T) string {
 	t.Helper()
-	host := "127.0.0.1"
-	if runtime.GOOS == "linux" {
-		var drawn [3]byte
-		rand.Read(drawn[:])
-		host = netip.AddrFrom4([4]byte{127, 16 + drawn[0]%224, drawn[1], 1 + drawn[2]%254}).String()
-	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	address, err := loopback.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = listener.Close() }()
-	return fmt.Sprint("http://", listener.Addr())
+	return "http://" + address
 }
 
 func parse(t *testing.T, text string) url.URL {

@@ -1,4 +1,4 @@
-package main
+package measure
 
 import (
 	"fmt"
@@ -10,25 +10,28 @@ import (
 	"time"
 )
 
-// usage is memory in KiB: the most that all programs took at one time.
-type usage struct {
-	own, members int64
-	parts        string // what own was made of
+// Usage is memory in KiB of RssAnon, in which mapped pages of files are not: the most that all had at one time.
+type Usage struct {
+	OwnKiB     int64  // of a program and its children, without members
+	ProgramKiB int64  // of the program alone
+	MembersKiB int64  // of the members of etcd that it has started
+	Parts      string // what OwnKiB was made of, in MiB
 }
 
 // sampleEvery is far below the time in which a garbage collector lets a heap grow and shrink.
-const sampleEvery = 25 * time.Millisecond
+const sampleEvery = 20 * time.Millisecond
 
-// watching samples a tree of processes until it is stopped.
-type watching struct {
+// Watching samples a tree of processes until it is stopped.
+type Watching struct {
 	end  chan struct{}
-	most chan usage
+	most chan Usage
 }
 
-func watchMemory(root int) *watching {
-	w := &watching{end: make(chan struct{}), most: make(chan usage, 1)}
+// Watch begins to sample the program of this process ID and all that descends from it. The caller must Stop it.
+func Watch(pid int) *Watching {
+	w := &Watching{end: make(chan struct{}), most: make(chan Usage, 1)}
 	go func() {
-		var most usage
+		var most Usage
 		tick := time.NewTicker(sampleEvery)
 		defer tick.Stop()
 		for {
@@ -37,24 +40,25 @@ func watchMemory(root int) *watching {
 				w.most <- most
 				return
 			case <-tick.C:
-				now := sample(root)
-				if now.own > most.own {
-					most.own, most.parts = now.own, now.parts
+				now := sample(pid)
+				if now.OwnKiB > most.OwnKiB {
+					most.OwnKiB, most.Parts = now.OwnKiB, now.Parts
 				}
-				most.members = max(most.members, now.members)
+				most.ProgramKiB, most.MembersKiB = max(most.ProgramKiB, now.ProgramKiB), max(most.MembersKiB, now.MembersKiB)
 			}
 		}
 	}()
 	return w
 }
 
-func (w *watching) stop() usage {
+// Stop returns the most that was seen.
+func (w *Watching) Stop() Usage {
 	close(w.end)
 	return <-w.most
 }
 
-// sample adds up RssAnon of a process and all that descend from it. A process that ends meanwhile has none.
-func sample(root int) (now usage) {
+// sample adds up a process and all that descend from it. A process that ends meanwhile has nothing.
+func sample(root int) (now Usage) {
 	children := map[int][]int{}
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -66,19 +70,20 @@ func sample(root int) (now usage) {
 			children[int(parent)] = append(children[int(parent)], pid)
 		}
 	}
+	now.ProgramKiB = statusOf(root, "RssAnon:")
 	var parts []string
 	for todo := []int{root}; len(todo) > 0; todo = todo[1:] {
 		pid := todo[0]
 		todo = append(todo, children[pid]...)
 		kib := statusOf(pid, "RssAnon:")
 		if program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil && filepath.Base(program) == "etcd" {
-			now.members += kib
+			now.MembersKiB += kib
 			continue
 		}
-		now.own += kib
+		now.OwnKiB += kib
 		parts = append(parts, strconv.FormatInt(kib>>10, 10))
 	}
-	now.parts = strings.Join(parts, "+")
+	now.Parts = strings.Join(parts, "+")
 	return now
 }
 
