@@ -122,7 +122,8 @@ func (l Living) explain(ctx context.Context, endpoint string, err error) error {
 func speaksTLS(ctx context.Context, endpoint string) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), alertWithin)
 	defer cancel()
-	err := knock(ctx, endpoint, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}) //nolint:gosec // nothing is said or believed
+	//nolint:gosec // nothing is said or believed
+	err := knock(ctx, endpoint, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12})
 	var refused *net.OpError
 	return err == nil || errors.As(err, &refused) && refused.Op == remoteAlert
 }

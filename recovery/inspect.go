@@ -87,7 +87,7 @@ func (j *job) describe(ctx context.Context, tx *bolt.Tx, source *Source) error {
 		return err
 	}
 	var found surveyed
-	keys := int64(0)
+	var keys int64
 	if finished == scheduled {
 		count := liveCount{finished: finished}
 		found, err = walkRecords(ctx, tx, count.take)

@@ -125,7 +125,8 @@ func TestADamagedLogIsNamed(t *testing.T) {
 		"whole":               {func(*testing.T, string, []string) {}, "", func(l Log) bool { return l.First == 1 && l.Last == 38 && !l.Torn }},
 		"last record cut off": {cutLastRecord, "", func(l Log) bool { return l.Torn && l.Last < 38 && l.Last > 30 }},
 		"bit flipped":         {flipFirstSegment, "crc mismatch", nil},
-		"segment missing":     {func(t *testing.T, dir string, names []string) { remove(t, dir, names[1]) }, "segment 0 is not followed by 1", nil},
+		"segment missing": {func(t *testing.T, dir string, names []string) { remove(t, dir, names[1]) },
+			"segment 0 is not followed by 1", nil},
 		"first segments purged": {func(t *testing.T, dir string, names []string) { remove(t, dir, names[0], names[1]) }, "",
 			func(l Log) bool { return l.First > 10 && l.Last == 38 && l.MemberID == 0xa }},
 		"emptied": {func(t *testing.T, dir string, names []string) {

@@ -60,7 +60,8 @@ func TestALivingMemberIsAskedAndSaved(t *testing.T) {
 		t.Fatal(err)
 	}
 	best, why, err := Choose(all)
-	if err != nil || best.Name != layout.Seats[0].Name || !best.Leader || best.Revision != live.revision || !strings.HasPrefix(why, "the leader") {
+	if err != nil || best.Name != layout.Seats[0].Name || !best.Leader || best.Revision != live.revision ||
+		!strings.HasPrefix(why, "the leader") {
 		t.Errorf("%+v, %s, %v", best, why, err)
 	}
 	path := filepath.Join(t.TempDir(), "saved.db")
@@ -73,7 +74,8 @@ func TestALivingMemberIsAskedAndSaved(t *testing.T) {
 		t.Errorf("%+v, offline %d above %d", said, contents.HashKV, contents.CompactRevision)
 	}
 	best.DBBytes, best.Cluster = hashLimit+1, 5
-	if said := l.Hashes(ctx, []Vantage{best, {Learner: true}, {Fault: "mute"}}, 5); len(said) != 1 || !strings.Contains(said[0].Fault, "hold back writes") {
+	said = l.Hashes(ctx, []Vantage{best, {Learner: true}, {Fault: "mute"}}, 5)
+	if len(said) != 1 || !strings.Contains(said[0].Fault, "hold back writes") {
 		t.Errorf("%+v", said)
 	}
 	if _, err := l.Save(ctx, best, path+".2"); !errors.Is(err, harness.ErrForeignCluster) {

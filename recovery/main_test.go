@@ -178,7 +178,7 @@ func testLayout(t *testing.T, size int) harness.Layout {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	address, err := loopback.FreeAddress()
+	address, err := loopback.FreeAddress(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

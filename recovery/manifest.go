@@ -96,7 +96,8 @@ func ReadManifest(path string) (Manifest, error) {
 	}
 	switch {
 	case m.SchemaVersion != ManifestSchema:
-		return Manifest{}, fmt.Errorf("read manifest %s: %w: schema version %d, this program reads %d", path, ErrNoManifest, m.SchemaVersion, ManifestSchema)
+		return Manifest{}, fmt.Errorf("read manifest %s: %w: schema version %d, this program reads %d",
+			path, ErrNoManifest, m.SchemaVersion, ManifestSchema)
 	case m.SHA256 == "" || m.RestorePoint < 1:
 		return Manifest{}, fmt.Errorf("read manifest %s: %w: it names no digest and no revision", path, ErrNoManifest)
 	}

@@ -125,7 +125,8 @@ func TestEveryFieldOfAManifestIsCompared(t *testing.T) {
 
 func TestWhatIsNoManifestIsNotRead(t *testing.T) {
 	for name, text := range map[string]string{
-		"empty": "", "text": "backup.db", "another document": `{"schemaVersion": 1}`, "newer": `{"schemaVersion": 2, "sha256": "a", "restorePoint": 5}`,
+		"empty": "", "text": "backup.db", "another document": `{"schemaVersion": 1}`,
+		"newer":       `{"schemaVersion": 2, "sha256": "a", "restorePoint": 5}`,
 		"other types": `{"schemaVersion": "one"}`,
 	} {
 		path := filepath.Join(t.TempDir(), "m")

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -178,11 +179,8 @@ func TestWhatIsNoBackupIsRefusedWithItsReason(t *testing.T) {
 		return b
 	}
 	one, two := packedFile{name: "one.db", data: data}, packedFile{name: "two.db", data: data}
-	for name, c := range map[string]struct {
-		data     []byte
-		file     error // what it is in a file
-		streamed error
-	}{
+	link := packedFile{name: "one.db", data: []byte("/etc/shadow"), link: true}
+	for name, c := range map[string]noBackup{
 		"nothing":                {nil, ErrEmpty, ErrEndedEarly},
 		"an error of a client":   {[]byte("An error occurred (404): Not Found\n"), ErrNotBolt, ErrEndedEarly},
 		"text":                   {bytes.Repeat([]byte("not a backup\n"), 1000), ErrNotBolt, ErrNotBolt},
@@ -202,8 +200,8 @@ func TestWhatIsNoBackupIsRefusedWithItsReason(t *testing.T) {
 		"tar from the root":      {tarred(t, packedFile{name: "/etc/one.db", data: data}), ErrWrongArchive, ErrWrongArchive},
 		"zip that climbs":        {zipped(t, packedFile{name: "a/../../one.db", data: data}), ErrWrongArchive, ErrWrongArchive},
 		"zip that climbs in \\":  {zipped(t, packedFile{name: `..\one.db`, data: data}), ErrWrongArchive, ErrWrongArchive},
-		"tar with a link":        {tarred(t, packedFile{name: "one.db", data: []byte("/etc/shadow"), link: true}), ErrWrongArchive, ErrWrongArchive},
-		"zip with a link":        {zipped(t, packedFile{name: "one.db", data: []byte("/etc/shadow"), link: true}), ErrWrongArchive, ErrWrongArchive},
+		"tar with a link":        {tarred(t, link), ErrWrongArchive, ErrWrongArchive},
+		"zip with a link":        {zipped(t, link), ErrWrongArchive, ErrWrongArchive},
 		"gzip in gzip":           {gzipped(t, gzipped(t, data)), ErrWrongArchive, ErrWrongArchive},
 		"zip in zstd":            {zstded(t, zipped(t, one)), ErrWrongArchive, ErrWrongArchive},
 		"two data directories": {tarred(t, packedFile{name: "a/member/snap/db", data: data}, packedFile{name: "b/member/snap/db", data: data}),
@@ -223,26 +221,37 @@ func TestWhatIsNoBackupIsRefusedWithItsReason(t *testing.T) {
 			if streamed {
 				label, want, in.Stream = name+" in a stream", c.streamed, bytes.NewReader(c.data)
 			}
-			t.Run(label, func(t *testing.T) {
-				worker := testWorker(t, "serve")
-				received, err := Receive(ctx, worker, in)
-				if err == nil {
-					_, err = received.Check(ctx, worker)
-				}
-				var bad *SourceError
-				if !errors.Is(err, want) || !errors.As(err, &bad) {
-					t.Fatalf("got %v, want %v", err, want)
-				}
-				t.Log(err)
-				damaged := slices.Contains([]error{ErrEmpty, ErrNotBolt, ErrTruncated, ErrBadArchive}, want)
-				if ProvedBad(err) != damaged {
-					t.Errorf("proved bad: %t", ProvedBad(err))
-				}
-				for _, dir := range []string{filepath.Dir(in.Path), filepath.Dir(in.Dir), in.Dir} {
-					onlyKnownFiles(t, dir)
-				}
-			})
+			t.Run(label, func(t *testing.T) { isRefused(t, ctx, in, want) })
 		}
+	}
+}
+
+// noBackup is something that is handed over as a backup, and what is wrong with it.
+type noBackup struct {
+	data     []byte
+	file     error // what it is in a file
+	streamed error
+}
+
+// isRefused demands that an intake is refused for this reason, and that nothing is left where it does not belong.
+func isRefused(t *testing.T, ctx context.Context, in Intake, want error) {
+	t.Helper()
+	worker := testWorker(t, "serve")
+	received, err := Receive(ctx, worker, in)
+	if err == nil {
+		_, err = received.Check(ctx, worker)
+	}
+	var bad *SourceError
+	if !errors.Is(err, want) || !errors.As(err, &bad) {
+		t.Fatalf("got %v, want %v", err, want)
+	}
+	t.Log(err)
+	damaged := slices.Contains([]error{ErrEmpty, ErrNotBolt, ErrTruncated, ErrBadArchive}, want)
+	if ProvedBad(err) != damaged {
+		t.Errorf("proved bad: %t", ProvedBad(err))
+	}
+	for _, dir := range []string{filepath.Dir(in.Path), filepath.Dir(in.Dir), in.Dir} {
+		onlyKnownFiles(t, dir)
 	}
 }
 

@@ -195,7 +195,8 @@ func TestRecordsAreDecodedAsEtcdDoes(t *testing.T) {
 		if err := proto.Unmarshal(text, want); err != nil {
 			t.Fatal(err)
 		}
-		if err != nil || string(got.Key) != string(want.Key) || string(got.Value) != string(want.Value) || got.CreateRevision != want.CreateRevision ||
+		if err != nil || string(got.Key) != string(want.Key) || string(got.Value) != string(want.Value) ||
+			got.CreateRevision != want.CreateRevision ||
 			got.ModRevision != want.ModRevision || got.Version != want.Version || got.Lease != want.Lease || got.Version != 7 {
 			t.Errorf("%+v, %v; want %+v", got, err, want)
 		}

@@ -103,6 +103,6 @@ func statusOf(pid int, field string) int64 {
 	if len(words) == 0 {
 		return 0
 	}
-	number, _ := strconv.ParseInt(words[0], 10, 64) //nolint:errcheck // the kernel writes a number there
+	number, _ := strconv.ParseInt(words[0], 10, 64) // the kernel writes a number there
 	return number
 }

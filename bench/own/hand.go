@@ -69,7 +69,7 @@ func runMember(ctx context.Context, r race, s seat, dir, initial string) error {
 		"--initial-cluster", initial, "--initial-cluster-token", "by-hand",
 		fmt.Sprintf("--quota-backend-bytes=%d", max(2<<30, 2*r.set.SizeBytes))))
 	if ctx.Err() != nil {
-		return nil // it was ended
+		return nil //nolint:nilerr // it was ended, as it was to be
 	}
 	return fmt.Errorf("member %s ended: %w", s.name, err)
 }

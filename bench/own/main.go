@@ -97,7 +97,7 @@ func run(ctx context.Context, o options) (err error) {
 	for _, read := range strings.Split(o.reads, ",") {
 		sides = append(sides, side{"read " + read, func(ctx context.Context, r race) (figures, error) { return timeDrill(ctx, r, read) }})
 	}
-	fmt.Printf("snapshot of %d MiB, %d keys; %d members; etcd %s; in %s\n",
+	fmt.Fprintf(os.Stdout, "snapshot of %d MiB, %d keys; %d members; etcd %s; in %s\n",
 		r.set.SizeBytes>>20, r.set.Keys, o.members, r.etcd.Version, o.dir)
 	all := map[string][]figures{}
 	for round := range o.warm + o.rounds {
@@ -116,7 +116,7 @@ func run(ctx context.Context, o options) (err error) {
 			} else {
 				all[s.name] = append(all[s.name], got)
 			}
-			fmt.Println(got.line(name, s.name))
+			fmt.Fprintln(os.Stdout, got.line(name, s.name))
 		}
 	}
 	summarize(sides, all)
@@ -168,8 +168,8 @@ func summarize(sides []side, all map[string][]figures) {
 			}
 		}
 		if len(ratios) > 0 {
-			fmt.Printf("%-9s / hand: median %s\n", s.name, measure.Spread("%.2f", ratios, "rounds"))
+			fmt.Fprintf(os.Stdout, "%-9s / hand: median %s\n", s.name, measure.Spread("%.2f", ratios, "rounds"))
 		}
-		fmt.Printf("%-9s own memory, MiB: median %s\n", s.name, measure.Spread("%.0f", anon, "rounds"))
+		fmt.Fprintf(os.Stdout, "%-9s own memory, MiB: median %s\n", s.name, measure.Spread("%.0f", anon, "rounds"))
 	}
 }

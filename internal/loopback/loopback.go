@@ -2,6 +2,7 @@
 package loopback
 
 import (
+	"context"
 	"crypto/rand"
 	"net"
 	"net/netip"
@@ -17,10 +18,11 @@ func Any() netip.Addr {
 
 // FreeAddress returns an address and a port that was free a moment ago, and, where Any can be listened on, is nobody else's later
 // either: a port that was let go on 127.0.0.1 is soon the next one's, and who wanted nobody there meets somebody's etcd.
-func FreeAddress() (string, error) {
-	listener, err := net.Listen("tcp", netip.AddrPortFrom(Any(), 0).String())
+func FreeAddress(ctx context.Context) (string, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", netip.AddrPortFrom(Any(), 0).String())
 	if err != nil {
-		listener, err = net.Listen("tcp", "127.0.0.1:0")
+		listener, err = config.Listen(ctx, "tcp", "127.0.0.1:0")
 	}
 	if err != nil {
 		return "", err

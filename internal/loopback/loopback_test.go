@@ -9,7 +9,7 @@ import (
 func TestAddressesAreOfThisMachineAndFree(t *testing.T) {
 	seen := map[string]bool{}
 	for range 20 {
-		address, err := FreeAddress()
+		address, err := FreeAddress(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

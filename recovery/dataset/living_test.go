@@ -131,7 +131,7 @@ func view(t *testing.T, path string, look func(*bolt.Tx) error) {
 
 func freeURL(t *testing.T) string {
 	t.Helper()
-	address, err := loopback.FreeAddress()
+	address, err := loopback.FreeAddress(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
