@@ -22,6 +22,7 @@ type Load struct {
 	ledger  *ledger.Writer
 	file    *os.File
 	once    sync.Once
+	began   time.Time
 	stopped atomic.Bool
 	book    Book
 	err     error
@@ -57,7 +58,7 @@ func (d *Drill) StartLoad(ctx context.Context, cluster *harness.Cluster, profile
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start load: %w", err), file.Close())
 	}
-	l := &Load{drill: d, running: running, ledger: writer, file: file}
+	l := &Load{drill: d, running: running, ledger: writer, file: file, began: time.Now()}
 	d.mu.Lock()
 	d.loads = append(d.loads, l)
 	d.mu.Unlock()
@@ -67,7 +68,11 @@ func (d *Drill) StartLoad(ctx context.Context, cluster *harness.Cluster, profile
 	return l, d.events.emit(EventLoading, "%d workers", d.spec.Workers)
 }
 
-// AwaitFilled returns when as many writes were acknowledged as the spec has keys.
+// flushedWithin is how long a load runs at least before anybody is struck. Members write to their databases every 100 ms
+// (--backend-batch-interval); of one that dies before the first time, a copy of its database holds nothing and proves nothing.
+const flushedWithin = 500 * time.Millisecond
+
+// AwaitFilled returns when as many writes were acknowledged as the spec has keys, and the load has run for half a second.
 func (l *Load) AwaitFilled(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -77,7 +82,17 @@ func (l *Load) AwaitFilled(ctx context.Context) error {
 	if err := l.sync(); err != nil {
 		return err
 	}
-	return l.drill.events.emit(EventFilled, "%d acknowledged", l.Tally().Acknowledged)
+	if err := l.drill.events.emit(EventFilled, "%d acknowledged", l.Tally().Acknowledged); err != nil {
+		return err
+	}
+	rest := time.NewTimer(flushedWithin - time.Since(l.began))
+	defer rest.Stop()
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("await a load of %s: %w", flushedWithin, context.Cause(ctx))
+	case <-rest.C:
+		return nil
+	}
 }
 
 // sync puts on disk what the ledger holds so far. It is called where a phase ends: what comes after may end the machine.
