@@ -18,8 +18,7 @@ type outcome struct {
 	// checked is what Check says, nil if it lets the source through, which then must be restored. It is a refusal wherever
 	// etcdutl itself would refuse, and also where it would die or let damage through that can be seen.
 	checked error
-	// forced is what Restore says that is handed the source under a manifest of somebody's own making, without a Check: for the
-	// case that etcdutl meets the damage. It may then die of it, and only its process does.
+	// forced is what Restore says that is handed the source under a manifest of somebody's own making, without a Check.
 	forced error
 	// wrongData is set if what is restored is not what was written.
 	wrongData bool
@@ -40,9 +39,9 @@ func hashOff() map[string]outcome {
 	for _, d := range damages() {
 		table[d.variant] = outcome{checked: d.skipped, forced: d.skipped}
 	}
-	// Whoever comes without a Check has etcdutl walk the pages when it opens the file, which ends its process.
+	// Of who comes without a Check the pages are walked all the same. etcdutl, which does that when it opens the file, dies of these.
 	for _, variant := range []string{spoil.PageZeroed, spoil.PageMisleads, spoil.KeyOffTheFile, spoil.KeyOutOfOrder} {
-		table[variant] = outcome{checked: ErrBadStructure, forced: ErrWorkerDied}
+		table[variant] = outcome{checked: ErrBadStructure, forced: ErrBadStructure}
 	}
 	// Nothing but a manifest of what was written tells, and so says the warning of the source.
 	table[spoil.ValueByte] = outcome{wrongData: true}

@@ -179,6 +179,7 @@ func filesIn(t *testing.T, dir string) map[string]fs.FileMode {
 
 func sameDatabase(t *testing.T, name, got, want string) {
 	t.Helper()
+	assertSound(t, got)
 	ours, theirs := bucketsOf(t, got), bucketsOf(t, want)
 	if !slices.Equal(slices.Sorted(maps.Keys(ours)), slices.Sorted(maps.Keys(theirs))) {
 		t.Errorf("%s has buckets %v, etcdutl makes %v", name, slices.Sorted(maps.Keys(ours)), slices.Sorted(maps.Keys(theirs)))

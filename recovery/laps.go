@@ -14,14 +14,15 @@ import (
 // LapName names a part of a restore.
 type LapName string
 
-// The parts of a restore. The hash is checked while etcdutl is at work on the same copy; all else comes in this order.
+// The parts of a restore. The hash is checked while etcdutl is at work on a core of the same copy; all else comes in this order.
 const (
 	LapCopy    LapName = "copy"    // the private copy of the source
 	LapHash    LapName = "hash"    // its digest, and the hash that a saved snapshot carries
-	LapUnpack  LapName = "unpack"  // etcdutl's own copy
+	LapCore    LapName = "core"    // what etcdutl may look at or change is taken out of the copy
 	LapRewrite LapName = "rewrite" // etcdutl removes the old members, and bumps the revision if it is told to
 	LapLog     LapName = "log"     // etcdutl adds the new members and makes the log
 	LapIndex   LapName = "index"   // etcdutl resets the index of the database
+	LapMerge   LapName = "merge"   // what etcdutl made becomes part of the copy, which is now the first member's database
 	LapTwins   LapName = "twins"   // the databases of the other members
 	LapSync    LapName = "sync"    // what was made is put on disk and read back
 	LapRename  LapName = "rename"  // the directories get their names
@@ -59,8 +60,8 @@ func (l *laps) inOrder() []Lap {
 
 // etcdutlLog tells by what etcdutl logs how far it has come. Lines that a minor does not have join two laps in one.
 type etcdutlLog struct {
-	mu                                    sync.Mutex
-	begun, opened, added, reopened, ended time.Time
+	mu                            sync.Mutex
+	begun, added, reopened, ended time.Time
 }
 
 // note takes the message of a line.
@@ -76,7 +77,6 @@ func (e *etcdutlLog) note(message string, at time.Time) {
 	case message == "restoring snapshot":
 		first(&e.begun)
 	case strings.HasPrefix(message, "Opening db file"), strings.HasPrefix(message, "Trimming membership"): // one is of bbolt 1.4
-		first(&e.opened)
 		e.reopened = at
 	case message == "added member":
 		first(&e.added)
@@ -105,22 +105,21 @@ func (e *etcdutlLog) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// addTo adds what was seen, with this size of the database.
-func (e *etcdutlLog) addTo(l *laps, bytes int64) {
+// addTo adds what was seen. The copy that etcdutl makes of a core belongs to its first lap.
+func (e *etcdutlLog) addTo(l *laps) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	from := e.begun
 	for _, lap := range []struct {
-		name  LapName
-		to    time.Time
-		bytes int64
-	}{{LapUnpack, e.opened, bytes}, {LapRewrite, e.added, 0}, {LapLog, e.reopened, 0}, {LapIndex, e.ended, 0}} {
+		name LapName
+		to   time.Time
+	}{{LapRewrite, e.added}, {LapLog, e.reopened}, {LapIndex, e.ended}} {
 		if from.IsZero() || lap.to.Before(from) {
 			continue
 		}
-		l.all = append(l.all, Lap{Name: lap.name, Start: from, Took: lap.to.Sub(from), Bytes: lap.bytes})
+		l.all = append(l.all, Lap{Name: lap.name, Start: from, Took: lap.to.Sub(from)})
 		from = lap.to
 	}
 }

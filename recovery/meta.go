@@ -13,7 +13,9 @@ import (
 type boltMeta struct {
 	pageSize  int64
 	highWater int64 // pages at or behind it do not belong to the database
+	freeList  uint64
 	txid      uint64
+	bytes     [boltMetaBytes]byte // the page as it is
 }
 
 // The layout of a meta page: a page header, then little-endian fields (bbolt writes the host's order; etcd supports
@@ -26,6 +28,8 @@ const (
 	boltMetaBytes   = boltSumAt + 8
 	// bbolt tries second meta pages at 1 KiB to 16 MiB (db.go, getPageSizeFromSecondMeta).
 	boltMinPage, boltMaxPage = 1 << 10, 1 << 24
+	boltFreeListPage         = 0x10       // flag of a page (internal/common/page.go)
+	boltNoFreeList           = ^uint64(0) // in place of a page's number (internal/common/types.go)
 )
 
 // errNoMeta means that there is no valid meta page at a place.
@@ -48,7 +52,9 @@ func readMetaAt(file io.ReaderAt, offset int64) (boltMeta, error) {
 	}
 	meta := boltMeta{
 		pageSize: int64(binary.LittleEndian.Uint32(field[8:])),
+		freeList: binary.LittleEndian.Uint64(field[32:]),
 		txid:     binary.LittleEndian.Uint64(field[48:]),
+		bytes:    page,
 	}
 	highWater := binary.LittleEndian.Uint64(field[40:])
 	if meta.pageSize < boltMinPage || meta.pageSize > boltMaxPage || highWater > math.MaxInt64/boltMaxPage {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -28,6 +29,9 @@ func (j *job) restore(ctx context.Context, task restoreTask) (*rebuilt, error) {
 	}
 	r := &rebuilding{job: j, task: task, laps: &laps{}}
 	if err := r.build(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.merge(); err != nil {
 		return nil, err
 	}
 	if err := r.finishTwins(ctx); err != nil {
@@ -73,22 +77,21 @@ func (r *rebuilding) takeSource(ctx context.Context) (err error) {
 	return nil
 }
 
-// build restores from the private copy while its hash is still being computed, which takes about as long, and makes beside it what
-// the other members have of their own. What comes of a copy that turns out to be wrong is thrown away, and the hash is the reason
-// that is told.
+// build has etcdutl restore the core of the private copy while the hash of the copy is still being computed, and copies made for the
+// twins. What comes of a copy that turns out to be wrong is thrown away, and the hash is the reason that is told.
 func (r *rebuilding) build(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if err := r.askVersion(ctx); err != nil {
 		return err
 	}
-	twins, first, verified := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	twins, cores, verified := make(chan error, 1), make(chan error, 1), make(chan error, 1)
 	go func() { twins <- r.prepareTwins(ctx) }()
 	if err := r.takeSource(ctx); err != nil {
 		return err
 	}
 	go func() { verified <- r.verify(ctx) }()
-	go func() { first <- r.restoreFirst(ctx) }()
+	go func() { cores <- r.restoreCores(ctx) }()
 	for range 3 {
 		select {
 		case err := <-verified:
@@ -97,19 +100,16 @@ func (r *rebuilding) build(ctx context.Context) (err error) {
 			}
 			cancel()
 			if r.task.Etcdutl != "" {
-				<-first //nolint:errcheck // it was ended: it ends with the context; the library does not, and ends with the worker
+				<-cores //nolint:errcheck // it was ended: it ends with the context; the library does not, and ends with the worker
 			}
 			return err
-		case failed := <-first:
+		case failed := <-cores:
 			err = cmp.Or(err, failed)
 		case failed := <-twins:
 			err = cmp.Or(err, failed)
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("etcdutl %s: %w", r.made.Etcdutl, err)
-	}
-	return nil
+	return err
 }
 
 func (r *rebuilding) verify(ctx context.Context) error {
@@ -129,13 +129,54 @@ func (r *rebuilding) askVersion(ctx context.Context) (err error) {
 	return err
 }
 
-// restoreFirst has etcdutl restore the first member from the private copy.
-func (r *rebuilding) restoreFirst(ctx context.Context) error {
-	first := restoration{task: r.task, member: r.task.Members[0], source: r.source.path, bump: r.task.BumpRevision}
-	err := r.job.etcdutl(ctx, &first)
-	first.log.addTo(r.laps, r.source.databaseBytes())
-	r.made.ToolRSSBytes = first.peakRSS
-	return err
+// restoreCores has etcdutl restore every member from the core of the source. All get the same database, or it is not what this
+// package takes etcdutl for.
+func (r *rebuilding) restoreCores(ctx context.Context) error {
+	start := time.Now()
+	core := filepath.Join(filepath.Dir(r.task.Source.Copy), "core")
+	if err := makeCore(ctx, r.source.path, core); err != nil {
+		return blame(r.task.Source.Path, err)
+	}
+	r.laps.add(LapCore, start, 0)
+	for i, member := range r.task.Members {
+		restoration := restoration{task: r.task, member: member, source: core, bump: r.task.BumpRevision, quiet: i > 0}
+		if err := r.job.etcdutl(ctx, &restoration); err != nil {
+			return fmt.Errorf("etcdutl %s: member %s: %w", r.made.Etcdutl, member.Name, err)
+		}
+		if i == 0 {
+			restoration.log.addTo(r.laps)
+			r.made.ToolRSSBytes = restoration.peakRSS
+			continue
+		}
+		if same, err := sameContent(databaseOf(r.task.Members[0]), databaseOf(member)); err != nil || !same {
+			return errors.Join(fmt.Errorf("etcdutl %s: %w: %s and %s", r.made.Etcdutl, errUnlikeTwins, r.task.Members[0].Name, member.Name), err)
+		}
+	}
+	return nil
+}
+
+// errUnlikeTwins means that etcdutl writes into databases what no etcdutl is known to write.
+var errUnlikeTwins = errors.New("the databases that were made for two members of one plan differ")
+
+// databaseOf is where the database of a member lies.
+func databaseOf(member memberTask) string { return filepath.Join(member.DataDir, dbFile) }
+
+// merge makes the database of the first member out of the private copy and what etcdutl made of its core.
+func (r *rebuilding) merge() error {
+	start := time.Now()
+	path, err := r.source.asDatabase()
+	if err != nil {
+		return err
+	}
+	database := databaseOf(r.task.Members[0])
+	if err := mergeCore(database, path); err != nil {
+		return fmt.Errorf("make database of member %s: %w", r.task.Members[0].Name, err)
+	}
+	if err := os.Rename(path, database); err != nil {
+		return err
+	}
+	r.laps.add(LapMerge, start, 0)
+	return nil
 }
 
 // finish puts on disk what was made for a member, and reads it back.
@@ -143,7 +184,7 @@ func (j *job) finish(member memberTask) (made rebuiltMember, err error) {
 	if err := syncTree(member.DataDir); err != nil {
 		return made, err
 	}
-	start, err := readStart(filepath.Join(member.DataDir, dbFile), &made)
+	start, err := readStart(databaseOf(member), &made)
 	if err != nil {
 		return made, err
 	}

@@ -50,7 +50,7 @@ func TestARestoredClusterShowsWhatTheOldOneDid(t *testing.T) {
 			for _, lap := range restored.Laps {
 				laps = append(laps, lap.Name)
 			}
-			for _, lap := range []LapName{LapCopy, LapHash, LapUnpack, LapRewrite, LapLog, LapIndex, LapTwins, LapSync, LapRename} {
+			for _, lap := range []LapName{LapCopy, LapHash, LapCore, LapRewrite, LapLog, LapIndex, LapMerge, LapTwins, LapSync, LapRename} {
 				if !slices.Contains(laps, lap) {
 					t.Errorf("laps are %q, without %s", laps, lap)
 				}

@@ -114,9 +114,9 @@ func checkFolder(dir string, needBytes int64) error {
 const walBytes = 2 * 64 << 20
 
 // needBytes is what a restore of so many members takes at its peak: a database for each, which for one of them is at first the
-// private copy of the source and for a single one stands beside it, and the logs. Databases may be sparse, so it is an upper bound.
+// private copy of the source, what etcdutl is given of it, and the logs. Databases may be sparse, so it is an upper bound.
 func (s Source) needBytes(members int) int64 {
-	return int64(max(members, 2))*(s.SizeBytes+growthBytes) + int64(members)*walBytes
+	return int64(members)*(s.SizeBytes+growthBytes+walBytes) + growthBytes
 }
 
 // growthBytes is by how much a database may grow when it is changed: bbolt allocates so much in advance (db.go, AllocSize).

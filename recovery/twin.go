@@ -10,25 +10,18 @@ import (
 	"path/filepath"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-	"go.etcd.io/etcd/server/v3/storage/schema"
 	"golang.org/x/sync/errgroup"
 )
 
 // What etcdutl makes of one source for the members of one plan differs in their logs alone: in the database it writes all
 // members, the same index and term, and no word of whose it is (etcdutl/snapshot/v3_snapshot.go, saveWALAndSnap and updateCIndex).
-// So one member is restored from the source, and the others, its twins, from a database without content, which yields their
-// logs; then they get the database of the first, byte by byte.
+// So the first member gets a database that is made from the source, and the others, its twins, get the same, byte by byte.
 
-// prepareTwins restores the logs of all members but the first, and has copies of the source ready that will become their
-// databases. It is done while the first member is restored, and the source copied for that. Nothing rests on these copies being
-// of the right source: finishTwins compares every byte.
+// prepareTwins has copies of the source ready that will become the databases of all members but the first. It is done while the
+// private copy is made and etcdutl is at work. Nothing rests on these copies being of the right source: finishTwins compares
+// every byte.
 func (r *rebuilding) prepareTwins(ctx context.Context) error {
-	twins := r.task.Members[1:]
-	if len(twins) == 0 {
-		return nil
-	}
-	for _, member := range twins[:len(twins)-1] { // the private copy itself is left over when the first is restored
+	for _, member := range r.task.Members[1:] {
 		cloned, err := copyFile(ctx, r.task.Source.Path, spareOf(member))
 		if err == nil && cloned { // then the database of the first can be cloned, too
 			err = os.Remove(spareOf(member))
@@ -37,33 +30,7 @@ func (r *rebuilding) prepareTwins(ctx context.Context) error {
 			return fmt.Errorf("copy source for member %s: %w", member.Name, err)
 		}
 	}
-	skeleton := filepath.Join(filepath.Dir(r.task.Source.Copy), "skeleton")
-	if err := makeSkeleton(skeleton); err != nil {
-		return err
-	}
-	for _, member := range twins {
-		if err := r.job.etcdutl(ctx, &restoration{task: r.task, member: member, source: skeleton, quiet: true}); err != nil {
-			return fmt.Errorf("make log of member %s: %w", member.Name, err)
-		}
-	}
 	return nil
-}
-
-// makeSkeleton makes a database of etcd without content.
-func makeSkeleton(path string) error {
-	db, err := bolt.Open(path, 0o600, &bolt.Options{NoFreelistSync: true})
-	if err != nil {
-		return err
-	}
-	err = db.Update(func(tx *bolt.Tx) error {
-		for _, bucket := range schema.AllBuckets {
-			if _, err := tx.CreateBucket(bucket.Name()); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return errors.Join(err, db.Close())
 }
 
 // spareOf is where a twin's future database lies, beside its data directory.
@@ -76,16 +43,13 @@ func (r *rebuilding) finishTwins(ctx context.Context) error {
 		return nil
 	}
 	start := time.Now()
-	if err := os.Rename(r.source.path, spareOf(twins[len(twins)-1])); err != nil {
-		return err
-	}
-	model := filepath.Join(r.task.Members[0].DataDir, dbFile)
+	model := databaseOf(r.task.Members[0])
 	work, ctx := errgroup.WithContext(ctx)
 	sizes := make([]int64, len(twins))
 	for i, member := range twins {
 		work.Go(func() (err error) {
 			if sizes[i], err = becomeTwin(ctx, spareOf(member), model); err == nil {
-				err = os.Rename(spareOf(member), filepath.Join(member.DataDir, dbFile))
+				err = os.Rename(spareOf(member), databaseOf(member))
 			}
 			if err != nil {
 				return fmt.Errorf("make database of member %s: %w", member.Name, err)
