@@ -65,9 +65,17 @@ func metaOf(t *testing.T, path string) (meta boltMeta, sizeBytes int64) {
 	return meta, info.Size()
 }
 
+// assertSound has bbolt check every page, and this package.
 func assertSound(t *testing.T, path string) {
 	t.Helper()
-	if err := viewDatabase(path, checkPages); err != nil {
+	err := viewDatabase(path, func(tx *bolt.Tx) error {
+		var faults []error
+		for fault := range tx.Check() {
+			faults = append(faults, fault)
+		}
+		return errors.Join(faults...)
+	})
+	if err := errors.Join(err, checkPages(t.Context(), path)); err != nil {
 		t.Error(err)
 	}
 }

@@ -3,6 +3,7 @@ package recovery
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // What Check finds wrong with a source. All but ErrUnreadable prove that the source is bad, see ProvedBad.
@@ -47,7 +48,7 @@ func (e *SourceError) Error() string {
 		text += ": " + e.Why
 	}
 	if e.Cause != nil {
-		text += ": " + e.Cause.Error()
+		text += ": " + strings.TrimPrefix(e.Cause.Error(), e.Fault.Error()+": ") // which may wrap the fault
 	}
 	return text + "; " + e.next()
 }

@@ -164,9 +164,8 @@ func TestCheckWantsABackendOfEtcd(t *testing.T) {
 func TestAWorkerThatDiesOfTheFileBlamesTheFile(t *testing.T) {
 	ctx := testContext(t)
 	b := makeBackups(t, ctx, 300)
-	worker := testWorker(t, "serve")
-	// A goroutine of bbolt gives up, which ends the process.
-	_, err := Check(ctx, worker, DBCopy, spoiled(t, b.db, spoil.Of(spoil.KeyOffTheFile)))
+	worker := testWorker(t, "panic")
+	_, err := Check(ctx, worker, DBCopy, b.db)
 	var death *WorkerError
 	if !errors.Is(err, ErrBadStructure) || !errors.As(err, &death) || death.ExitCode != 2 || len(death.Last) == 0 {
 		t.Errorf("got %v, want a dead worker and ErrBadStructure", err)

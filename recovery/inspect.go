@@ -10,29 +10,30 @@ import (
 	"go.etcd.io/etcd/server/v3/storage/schema"
 )
 
-// check is the worker's part of Check.
+// check is the worker's part of Check. It reads the copy while its hash is still being computed; if both are bad, the hash is the
+// reason that is told.
 func (j *job) check(ctx context.Context, task checkTask) (*Source, error) {
-	c, err := copySource(ctx, task.Source)
+	c, err := takePrivate(ctx, task.Source)
 	if err != nil {
 		return nil, err
 	}
-	path, err := c.asDatabase()
-	if err != nil {
-		return nil, err
-	}
+	verified := make(chan error, 1)
+	go func() { verified <- c.verify(ctx, task.Source) }()
 	source := &Source{
-		Kind: c.kind, Path: task.Source.Path, SizeBytes: c.sizeBytes, SHA256: c.sha256, Warnings: c.warnings,
+		Kind: c.kind, Path: task.Source.Path, SizeBytes: c.sizeBytes, Warnings: c.warnings,
 		HashSkipped: task.Source.SkipHashCheck && c.kind == SavedSnapshot,
 	}
 	if source.Kind == DBCopy || source.HashSkipped {
 		source.Warnings = append(source.Warnings, unseenChange)
 	}
-	err = viewDatabase(path, func(tx *bolt.Tx) error {
-		if err := checkPages(tx); err != nil {
-			return err
-		}
-		return j.describe(ctx, tx, source)
-	})
+	err = checkPages(ctx, c.path)
+	if err == nil {
+		err = viewDatabase(c.path, func(tx *bolt.Tx) error { return j.describe(ctx, tx, source) })
+	}
+	if err := <-verified; err != nil {
+		return nil, err
+	}
+	source.SHA256 = c.sha256
 	if err != nil {
 		return nil, blame(task.Source.Path, err)
 	}
@@ -60,24 +61,6 @@ func blame(path string, err error) error {
 		return err
 	}
 	return &SourceError{Path: path, Fault: ErrBadStructure, Cause: err}
-}
-
-// maxPageFaults bounds how many faults of pages an error lists; the others are counted.
-const maxPageFaults = 3
-
-// checkPages runs bbolt's own check of every page. It runs in a goroutine of bbolt, where a fault ends the process.
-func checkPages(tx *bolt.Tx) error {
-	var listed []error
-	count := 0
-	for fault := range tx.Check() { // must be drained, or bbolt's goroutine never ends
-		if count++; count <= maxPageFaults {
-			listed = append(listed, fault)
-		}
-	}
-	if count == 0 {
-		return nil
-	}
-	return fmt.Errorf("%w: bbolt found %d faults in its pages, first: %w", ErrBadStructure, count, errors.Join(listed...))
 }
 
 // describe fills in what the content of the database says.

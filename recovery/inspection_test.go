@@ -269,7 +269,7 @@ func TestAWorkerThatDiesOfADatabaseIsAFinding(t *testing.T) {
 	ctx := testContext(t)
 	b := makeBackups(t, ctx, 300)
 	path := spoiled(t, b.db, spoil.Of(spoil.KeyOffTheFile))
-	got, err := Inspect(ctx, testWorker(t, "serve"), path)
+	got, err := Inspect(ctx, testWorker(t, "panic"), path)
 	if err != nil {
 		t.Fatal(err)
 	}

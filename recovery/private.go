@@ -128,6 +128,22 @@ func copyPrivate(ctx context.Context, task copyTask) (*privateCopy, error) {
 	return c, nil
 }
 
+// takePrivate copies a source as it is and refuses at once what cannot be a database; verify is still to be called.
+func takePrivate(ctx context.Context, task copyTask) (*privateCopy, error) {
+	c, err := copyPrivate(ctx, task)
+	if err != nil {
+		return nil, err
+	}
+	if fault := c.judgeExtent(task.Path); fault != nil {
+		// Its hash says more about a source than its first pages do.
+		if err := c.verify(ctx, task); err != nil {
+			return nil, err
+		}
+		return nil, fault
+	}
+	return c, nil
+}
+
 // readError is an error of what was read, and not of what was written to.
 type readError struct{ error }
 

@@ -40,12 +40,9 @@ func (j *job) survey(ctx context.Context, task surveyTask) (*Database, error) {
 		return db, err
 	}
 	content := &Content{}
-	err = viewDatabase(path, func(tx *bolt.Tx) error {
-		if err := checkPages(tx); err != nil {
-			return err
-		}
-		return content.read(ctx, tx)
-	})
+	if err = checkPages(ctx, path); err == nil {
+		err = viewDatabase(path, func(tx *bolt.Tx) error { return content.read(ctx, tx) })
+	}
 	if err != nil {
 		return db, blame(task.Source.Path, err)
 	}
