@@ -8,6 +8,7 @@ import (
 
 	"go.etcd.io/etcd/etcdutl/v3/snapshot"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 )
 
 // restoration is one restore by etcdutl, of one member. The hash of the source is checked elsewhere, once for all members.
@@ -50,7 +51,7 @@ func (j *job) toolOf(task restoreTask) tool { return tool{path: task.Etcdutl, st
 func (j *job) restoreByTool(ctx context.Context, r *restoration) (err error) {
 	program, said := j.toolOf(r.task), &bytes.Buffer{}
 	if r.quiet {
-		program.stderr = said
+		program.stderr = zapcore.Lock(zapcore.AddSync(said)) // both of the program's outputs go there
 	} else {
 		program.stderr = io.MultiWriter(j.stderr, &r.log)
 	}
