@@ -7,8 +7,8 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// acceptances predicts for every minor release in use whether it starts on a member that is restored from a backend.
-func acceptances(c Content) []Acceptance {
+// Acceptances predicts for every minor release in use whether it starts on a member that is restored from a backend.
+func Acceptances(c Content) []Acceptance {
 	var all []Acceptance
 	for _, release := range []string{"3.5", "3.6", "3.7"} {
 		all = append(all, accepts(release, c))

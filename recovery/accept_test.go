@@ -23,7 +23,7 @@ func TestVersionsThatStartOnASource(t *testing.T) {
 			[3]string{"downgrade to 3.6.0", "downgrade to 3.6.0", "downgrade to 3.6.0"}},
 		"3.8": {Content{ClusterVersion: "3.8.0", StorageVersion: "3.8.0"}, "ynn", [3]string{"does not look at", "3.8.0", "3.8.0"}},
 	} {
-		for i, a := range acceptances(c.content) {
+		for i, a := range Acceptances(c.content) {
 			if a.Starts != (c.starts[i] == 'y') || !strings.Contains(a.Why, c.why[i]) {
 				t.Errorf("%s: %+v, want %c and %q", name, a, c.starts[i], c.why[i])
 			}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -67,53 +66,5 @@ func TestARestoredMemberKeepsItsLogApart(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-// A restore would fail where etcd's own verification is on and nothing is wrong, which is why the worker has one of its own.
-func TestEtcdsVerificationDoesNotFindALogThatLiesApart(t *testing.T) {
-	ctx := testContext(t)
-	b := makeBackups(t, ctx, 5)
-	t.Setenv("ETCD_VERIFY", "all")
-	layout, dir := testLayout(t, 1), filepath.Join(t.TempDir(), "data")
-	member := memberTask{Name: "m1", PeerURL: layout.Seats[0].PeerURL, DataDir: dir, WALDir: filepath.Join(dir, harness.WALName)}
-	j := &job{lg: newLogger(t.Output()), stderr: t.Output()}
-	err := j.restoreByLibrary(&restoration{
-		task: restoreTask{InitialCluster: layout.InitialCluster(), Token: "t"}, member: member, source: b.snapshot,
-	})
-	if err == nil || !strings.Contains(err.Error(), filepath.Join("member", "wal")) {
-		t.Errorf("got %v", err)
-	}
-	if _, err := j.finish(member); err != nil {
-		t.Errorf("what was made is refused: %v", err)
-	}
-}
-
-func TestALogOfAnotherRestoreIsRefused(t *testing.T) {
-	ctx := testContext(t)
-	b := makeBackups(t, ctx, 5)
-	worker := testWorker(t, "serve")
-	one, three := restoreApart(t, ctx, worker, b.snapshot, 1).Dirs()["m1"], restoreApart(t, ctx, worker, b.snapshot, 3).Dirs()["m1"]
-	j := &job{lg: newLogger(t.Output()), stderr: t.Output()}
-	for _, c := range []struct {
-		data, log string
-		fits      bool
-	}{{one, one, true}, {three, three, true}, {one, three, false}, {three, one, false}} {
-		_, err := j.finish(memberTask{DataDir: c.data, WALDir: filepath.Join(c.log, harness.WALName)})
-		if (err == nil) != c.fits {
-			t.Errorf("data %s with log %s: %v", c.data, c.log, err)
-		}
-	}
-}
-
-func TestCommandsNameASeparateLog(t *testing.T) {
-	plan, err := NewPlan(goodSource(SavedSnapshot, "/backup/etcd.db"), oldLayout(), "fresh", WithSeparateWAL(apart))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, line := range plan.Commands() {
-		if want := "--wal-dir /wal/" + plan.Members[i].Name; !strings.HasSuffix(line, want) {
-			t.Errorf("%s does not end with %s", line, want)
-		}
 	}
 }

@@ -1,36 +1,10 @@
 package recovery
 
-import (
-	"strconv"
-	"strings"
-	"time"
-)
+import "time"
 
 // Beat is a time that somebody writes under a key again and again, as a source holds it: how fresh the source is.
 type Beat struct {
 	At time.Time `json:"at,omitzero"`
 	// Fault says why At is not known; empty if it is. It tells nothing of the value.
 	Fault string `json:"fault,omitempty"`
-}
-
-// absentBeat is for a key that is not there.
-func absentBeat() *Beat { return &Beat{Fault: "the backup does not hold it"} }
-
-// Seconds since 1970 that can be meant: from 2001 on, and before numbers that are milliseconds.
-const earliestBeat, latestBeat = 1e9, 1e11
-
-// beatOf reads a time in RFC 3339 or in seconds since 1970.
-func beatOf(value []byte) *Beat {
-	const longest = 64
-	if len(value) > longest {
-		return &Beat{Fault: "its value is too long for a time"}
-	}
-	text := strings.TrimSpace(string(value))
-	if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
-		return &Beat{At: at.UTC()}
-	}
-	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil && seconds >= earliestBeat && seconds < latestBeat {
-		return &Beat{At: time.Unix(seconds, 0).UTC()}
-	}
-	return &Beat{Fault: "its value is neither a time in RFC 3339 nor a number of seconds since 1970"}
 }

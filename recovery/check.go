@@ -19,7 +19,7 @@ func Check(ctx context.Context, w Worker, kind Kind, path string, opts ...CheckO
 	for _, opt := range opts {
 		opt(&options)
 	}
-	if !kind.known() {
+	if !kind.Known() {
 		return Source{}, fmt.Errorf("check source %s: unknown kind %q; it is %q or %q", path, kind, SavedSnapshot, DBCopy)
 	}
 	path, err := filepath.Abs(path)
@@ -57,9 +57,6 @@ type checkOptions struct{ skipHash bool }
 // changed is not seen, and the manifest says so.
 func SkipHash() CheckOption { return func(o *checkOptions) { o.skipHash = true } }
 
-// unseenChange is the warning of a manifest that no hash stands behind.
-const unseenChange = "no hash was verified: a changed value is not detectable without a manifest of what was written"
-
 // withCopy lends a path for a private copy of the source in a folder of its own, and removes the folder.
 func (w Worker) withCopy(source string, use func(copyPath string) error) (err error) {
 	scratch := w.Scratch
@@ -81,7 +78,7 @@ func sourceFault(path string, err error) error {
 		return err
 	}
 	var death *WorkerError
-	if errors.As(err, &death) && death.blamesFile() {
+	if errors.As(err, &death) && death.BlamesFile() {
 		return &SourceError{Path: path, Fault: ErrBadStructure, Why: "it ended the process that read it", Cause: death}
 	}
 	return fmt.Errorf("examine source %s: %w", path, err)

@@ -2,14 +2,10 @@ package recovery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/etcd-drill/etcd-drill/harness"
 )
-
-// dbFile is where a member keeps its backend, relative to its data directory.
-const dbFile = "member/snap/db"
 
 // Copy fetches the db file of a stopped member into a new file, with the same care as Save. There is no hash to verify; a
 // copy made while the member runs is torn about as often as not, and Check finds only tears in its structure.
@@ -27,12 +23,4 @@ func Copy(ctx context.Context, disk harness.Disk, path string, opts ...FetchOpti
 		return Stored{}, fmt.Errorf("copy %s: %w", dbFile, err)
 	}
 	return stored, nil
-}
-
-// joinCleanup adds the error of a cleanup to the one that made it necessary.
-func joinCleanup(err, cleanup error) error {
-	if cleanup == nil {
-		return err
-	}
-	return errors.Join(err, fmt.Errorf("clean up: %w", cleanup))
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	bolt "go.etcd.io/bbolt"
 	"go.etcd.io/etcd/server/v3/storage/schema"
@@ -201,22 +200,4 @@ func mergeLastRecord(into, model *bolt.Bucket) error {
 		return errOtherRecords
 	}
 	return into.Put(key, value)
-}
-
-// cutToPages takes away what bbolt allocated in advance.
-func cutToPages(path string) error {
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = file.Close() }() // synced below
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	meta, _, err := readMeta(file, info.Size())
-	if err != nil {
-		return err
-	}
-	return errors.Join(file.Truncate(min(meta.imageBytes(), info.Size())), file.Sync())
 }

@@ -30,6 +30,9 @@ var (
 	ErrBadLog = errors.New("write-ahead log is damaged")
 )
 
+// ErrNoSpace means that a file system is too small for what is to be made on it.
+var ErrNoSpace = errors.New("too little free space")
+
 // ErrSourceChanged means that the file is no longer the one that was checked.
 var ErrSourceChanged = errors.New("source changed after it was checked")
 
@@ -50,13 +53,25 @@ func (e *SourceError) Error() string {
 	if e.Cause != nil {
 		text += ": " + strings.TrimPrefix(e.Cause.Error(), e.Fault.Error()+": ") // which may wrap the fault
 	}
-	return text + "; " + e.next()
+	return text + "; " + e.Next()
 }
 
 // Unwrap returns the fault and the cause.
 func (e *SourceError) Unwrap() []error { return []error{e.Fault, e.Cause} }
 
-func (e *SourceError) next() string {
+// Reason says why, without the path, the fault and what to do; empty if there is nothing to say beyond the fault.
+func (e *SourceError) Reason() string {
+	switch {
+	case e.Cause == nil:
+		return e.Why
+	case e.Why == "":
+		return e.Cause.Error()
+	}
+	return e.Why + ": " + e.Cause.Error()
+}
+
+// Next says what to do about it.
+func (e *SourceError) Next() string {
 	//nolint:errorlint // a fault is one of the sentinels, never wrapped
 	switch e.Fault {
 	case ErrUnreadable:
@@ -94,8 +109,8 @@ func ProvedBad(err error) bool {
 	return false
 }
 
-// faultNames are the words by which a worker names a fault to its parent.
-func faultNames() map[string]error {
+// FaultNames are the words for the faults of sources, by which inspections and workers name them.
+func FaultNames() map[string]error {
 	return map[string]error{
 		"unreadable": ErrUnreadable, "empty": ErrEmpty, "no-hash": ErrNoHash, "bad-hash": ErrBadHash, "not-bolt": ErrNotBolt,
 		"misaligned": ErrMisaligned, "truncated": ErrTruncated, "bad-structure": ErrBadStructure,
@@ -104,11 +119,29 @@ func faultNames() map[string]error {
 	}
 }
 
-func faultName(fault error) string {
-	for name, known := range faultNames() {
+// FaultName is the word for a fault; empty for what is none.
+func FaultName(fault error) string {
+	for name, known := range FaultNames() {
 		if errors.Is(fault, known) {
 			return name
 		}
 	}
 	return ""
 }
+
+// Why a backup is not taken as it was handed over. Of these only ErrBadArchive proves that it is bad.
+var (
+	// ErrBadArchive means that what a backup is packed in does not match its own checksums, or ends too early.
+	ErrBadArchive = errors.New("archive is damaged")
+	// ErrWrongArchive means that an archive holds something else than one backup: no file, two, one whose path leads out of it.
+	ErrWrongArchive = errors.New("archive does not hold exactly one backup")
+	// ErrTooLarge means that a backup unpacks to more than was allowed.
+	ErrTooLarge = errors.New("backup is larger than allowed")
+	// ErrEndedEarly means that a stream ended before the backup in it did. That is no proof against the backup: whoever wrote into
+	// the pipe may have failed.
+	ErrEndedEarly = errors.New("input ended early")
+	// ErrInUse means that a backup is still being written, or is the database of a member that runs.
+	ErrInUse = errors.New("source is being written to")
+	// ErrPoisoned means that a directory cannot be restored from, although its database may be sound.
+	ErrPoisoned = errors.New("directory is no source")
+)

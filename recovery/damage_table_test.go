@@ -145,7 +145,7 @@ func (c damageCase) forces(t *testing.T, ctx context.Context, digest, scratch st
 		t.Errorf("forced: got %v, want %v", err, c.want.forced)
 	}
 	var death *WorkerError
-	if errors.As(err, &death) && !death.blamesFile() {
+	if errors.As(err, &death) && !death.BlamesFile() {
 		t.Errorf("%v does not blame the file", err)
 	}
 	assertEmpty(t, scratch)
@@ -156,7 +156,7 @@ func (c damageCase) hashOf(t *testing.T, ctx context.Context, source Source) uin
 	t.Helper()
 	dir := t.TempDir()
 	contents, err := Extract(ctx, c.worker, source, Extraction{
-		DigestKey: testDigestKey, History: filepath.Join(dir, "h"), Keyspace: filepath.Join(dir, "k"),
+		DigestKey: testDigestKey(), History: filepath.Join(dir, "h"), Keyspace: filepath.Join(dir, "k"),
 	})
 	if err != nil {
 		t.Error(err)

@@ -1,11 +1,8 @@
 package recovery
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -47,20 +44,6 @@ func damages() []damage {
 		{spoil.KeyOffTheFile, ErrBadHash, ErrBadStructure, ErrBadStructure},
 		{spoil.KeyOutOfOrder, ErrBadHash, ErrBadStructure, ErrBadStructure},
 	}
-}
-
-// spoiled writes a damaged copy of a source, which nobody may write to, and returns its path.
-func spoiled(t *testing.T, good string, variant spoil.Variant) string {
-	t.Helper()
-	data, err := variant.Spoil(readAll(t, good))
-	path := filepath.Join(t.TempDir(), "source")
-	if err == nil {
-		err = os.WriteFile(path, data, 0o400)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 func TestEveryVariantIsInTheTable(t *testing.T) {
@@ -244,32 +227,4 @@ func editMeta(t *testing.T, path string, key []byte, rev int64) {
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func readAll(t *testing.T, path string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
-func touchByte(t *testing.T, path string, at int) {
-	t.Helper()
-	data := readAll(t, path)
-	data[(at+len(data))%len(data)] ^= 1
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func digestOf(t *testing.T, path string) string {
-	t.Helper()
-	return hex.EncodeToString(digestBytes(readAll(t, path)))
-}
-
-func digestBytes(data []byte) []byte {
-	sum := sha256.Sum256(data)
-	return sum[:]
 }

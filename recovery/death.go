@@ -1,13 +1,8 @@
 package recovery
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
-	"slices"
 	"strings"
 	"time"
 )
@@ -51,14 +46,14 @@ func (e *WorkerError) Error() string {
 	switch {
 	case e.Kind == DeathHang:
 		how = "no answer within " + e.After.Round(time.Millisecond).String()
-	case e.blamesFile() && e.ExitCode == 0 && e.Signal == "":
+	case e.BlamesFile() && e.ExitCode == 0 && e.Signal == "":
 		how = "caught"
 	case e.Signal != "":
 		how = "signal: " + e.Signal
 	}
 	text := fmt.Sprintf("%s: %v: %s (%s)", e.Verb, ErrWorkerDied, e.Kind, how)
 	words := e.Last
-	if e.blamesFile() && len(words) > 1 {
+	if e.BlamesFile() && len(words) > 1 {
 		words = words[:1]
 	}
 	if len(words) > 0 {
@@ -70,122 +65,7 @@ func (e *WorkerError) Error() string {
 // Unwrap returns ErrWorkerDied and the cause.
 func (e *WorkerError) Unwrap() []error { return []error{ErrWorkerDied, e.Cause} }
 
-// blamesFile reports whether the death was caused by what the worker read.
-func (e *WorkerError) blamesFile() bool {
+// BlamesFile reports whether the death was caused by what the worker read.
+func (e *WorkerError) BlamesFile() bool {
 	return e.Kind == DeathPanic || e.Kind == DeathFault || e.Kind == DeathStack
-}
-
-// demise is how a process ended, and what else is known of its end.
-type demise struct {
-	state *os.ProcessState
-	tail  *logTail
-	// starved is set if the kernel has killed a process for its memory in the meantime, which need not be this one.
-	starved bool
-}
-
-func newWorkerError(verb string, d demise) *WorkerError {
-	err := &WorkerError{Verb: verb, ExitCode: d.state.ExitCode(), Signal: deathSignal(d.state), Last: d.tail.words()}
-	err.Kind = kindOfDeath(err, d.tail.epitaph, d.starved)
-	return err
-}
-
-// caughtDeath makes of a panic that survive has caught what it would have been in any other goroutine. Other errors stay what
-// they are.
-func caughtDeath(verb string, err error) error {
-	if !errors.Is(err, errPanicked) {
-		return err
-	}
-	kind := DeathPanic
-	if errors.Is(err, errFaulted) {
-		kind = DeathFault
-	}
-	return &WorkerError{Verb: verb, Kind: kind, Last: []string{err.Error()}}
-}
-
-// kindOfDeath tells by the signal, or by what Go's runtime prints before it exits with code 2 (runtime/panic.go,
-// signal_unix.go, stack.go, mem_linux.go).
-func kindOfDeath(e *WorkerError, epitaph string, starved bool) DeathKind {
-	says := func(openings ...string) bool {
-		return slices.ContainsFunc(openings, func(opening string) bool { return strings.HasPrefix(epitaph, opening) })
-	}
-	switch {
-	case e.Signal == "bus error" || e.Signal == "segmentation fault":
-		return DeathFault
-	case e.Signal == "killed" && starved:
-		return DeathNoMemory
-	case e.Signal != "":
-		return DeathKilled
-	case e.ExitCode == 0:
-		return DeathMute
-	case e.ExitCode != 2:
-		return DeathExit
-	case says("panic: "):
-		return DeathPanic
-	case says("unexpected fault address", "fatal error: fault"):
-		return DeathFault
-	case says("runtime: goroutine stack exceeds", "fatal error: stack overflow"):
-		return DeathStack
-	case says("runtime: out of memory", "fatal error: out of memory", "fatal error: runtime: out of memory",
-		"fatal error: runtime: cannot allocate memory"):
-		return DeathNoMemory
-	}
-	return DeathExit
-}
-
-// logTail splits what a worker prints into lines, hands them on, and keeps the last ones and the one that says why a Go
-// program gave up.
-type logTail struct {
-	log     *slog.Logger
-	partial []byte
-	last    []string
-	epitaph string
-}
-
-// words are the epitaph, if there is one, and the last lines.
-func (t *logTail) words() []string {
-	var words []string
-	if t.epitaph != "" {
-		words = append(words, t.epitaph)
-	}
-	return append(words, slices.DeleteFunc(slices.Clone(t.last), func(line string) bool { return line == t.epitaph })...)
-}
-
-const (
-	tailLines    = 6
-	maxLineBytes = 4 << 10
-)
-
-// Write implements io.Writer and never fails.
-func (t *logTail) Write(data []byte) (int, error) {
-	t.partial = append(t.partial, data...)
-	for {
-		line, rest, found := bytes.Cut(t.partial, []byte("\n"))
-		if !found && len(t.partial) < maxLineBytes {
-			return len(data), nil
-		}
-		t.partial = append([]byte(nil), rest...)
-		t.keep(string(line))
-	}
-}
-
-func (t *logTail) flush() {
-	if len(t.partial) > 0 {
-		t.keep(string(t.partial))
-		t.partial = nil
-	}
-}
-
-func (t *logTail) keep(line string) {
-	t.log.LogAttrs(context.Background(), slog.LevelDebug, line)
-	for _, opening := range []string{"panic: ", "fatal error: ", "unexpected fault address", "runtime: "} {
-		if t.epitaph == "" && strings.HasPrefix(line, opening) {
-			t.epitaph = line
-		}
-	}
-	if t.epitaph != "" || strings.TrimSpace(line) == "" {
-		return // stack traces follow; the log has them
-	}
-	if t.last = append(t.last, line); len(t.last) > tailLines {
-		t.last = t.last[1:]
-	}
 }

@@ -126,7 +126,7 @@ func TestAKilledWorkerOfAStarvedMachineIsCalledSo(t *testing.T) {
 	cmd.Env = append(os.Environ(), workerEnv+"=killed")
 	_ = cmd.Run()
 	for starved, want := range map[bool]DeathKind{true: DeathNoMemory, false: DeathKilled} {
-		if got := newWorkerError("test", demise{cmd.ProcessState, &logTail{}, starved}); got.Kind != want || got.blamesFile() {
+		if got := newWorkerError("test", demise{state: cmd.ProcessState, tail: &logTail{}, starved: starved}); got.Kind != want || got.BlamesFile() {
 			t.Errorf("got %v, want %s", got, want)
 		}
 	}

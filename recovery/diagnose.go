@@ -26,7 +26,7 @@ func diagnose(found Inspection, at place, proof evidence) []Finding {
 	if d.Database != nil && d.Database.Content != nil {
 		d.content(*d.Database.Content)
 	}
-	return gravest(d.found)
+	return Gravest(d.found)
 }
 
 type diagnosis struct {
@@ -51,8 +51,8 @@ func (d *diagnosis) damage() {
 	}
 	if fault := d.proof.dbFault; fault != nil {
 		d.add(Finding{
-			Name: FindingName(faultName(fault.Fault)), Weight: weight, Text: why(fault) + unless,
-			Do: fault.next(),
+			Name: FindingName(FaultName(fault.Fault)), Weight: weight, Text: why(fault) + unless,
+			Do: fault.Next(),
 		})
 	}
 	if fault := d.proof.logFault; fault != nil {
@@ -66,7 +66,7 @@ func (d *diagnosis) damage() {
 	}
 	if d.Database.Hash == HashBad && d.at.form != FormDirectory {
 		d.add(Finding{
-			Name: FindingName(faultName(ErrBadHash)), Weight: Damaged,
+			Name: FindingName(FaultName(ErrBadHash)), Weight: Damaged,
 			Text: "its integrity hash is not that of its content: something was changed after the save, be it in a value where nothing " +
 				"else would show it",
 			Do: "use another backup; restore from it, without the hash check, only if there is none",
@@ -86,11 +86,11 @@ func (d *diagnosis) damage() {
 
 // why says what is wrong without where, which an inspection says once.
 func why(fault *SourceError) string {
-	text := fault.Why
-	if fault.Cause != nil {
-		text = joinText(text, fault.Cause.Error())
+	text := fault.Fault.Error()
+	if reason := strings.TrimPrefix(fault.Reason(), text+": "); reason != "" {
+		text += ": " + reason
 	}
-	return joinText(fault.Fault.Error(), strings.TrimPrefix(text, fault.Fault.Error()+": "))
+	return text
 }
 
 // unfinishedSave tells of a file that still has the name of one that is being written (Save in etcd's
@@ -147,14 +147,15 @@ func (d *diagnosis) withoutLog() {
 	case d.at.walEmpty && len(d.at.marks) == 0:
 		f.Name, f.Text = CutRestore, "the write-ahead log is empty: a restore was ended before it made the log"
 	case d.at.walBeside != "":
-		f.Name, f.Text = MissingLog, "there is no write-ahead log where etcd looks for it unless it is told; there is one in "+d.at.walBeside
+		f.Name, f.Text = MissingLog, "there is no write-ahead log where etcd looks for it unless it is told; "+
+			"there is one in "+d.at.walBeside
 		f.Do = "start etcd with --wal-dir " + d.at.walBeside + ", and inspect with it, too"
 	case len(d.at.marks) > 0 || sound && c.Term == 1 && c.ConsistentIndex == uint64(len(c.Members)):
 		f.Name, f.Text = MissingLog, "there is no write-ahead log, and there was one: it lay in a directory of its own, or was removed"
 		f.Do = "start etcd with the --wal-dir that it had, and name that directory here with --wal-dir; if it is lost, restore from this database"
 	case db.ImageBytes == db.SizeBytes:
-		f.Name, f.Text = FailedRestore, "there is no write-ahead log, and the database is exactly the image of a snapshot: a restore copied it "+
-			"and got no further, because its integrity hash was wrong or because it was ended ("+unlessNoFsync+")"
+		f.Name, f.Text = FailedRestore, "there is no write-ahead log, and the database is exactly the image of a snapshot: a restore "+
+			"copied it and got no further, because its integrity hash was wrong or because it was ended ("+unlessNoFsync+")"
 	default:
 		f.Name, f.Text = BareDatabase, "there is a database and no write-ahead log: it was put here without a restore"
 		f.Do = "restore from this database instead (etcdutl snapshot restore --skip-hash-check), into a new directory on every member"

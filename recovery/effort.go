@@ -1,9 +1,6 @@
 package recovery
 
-import (
-	"os"
-	"time"
-)
+import "time"
 
 // Effort is what a worker took for its task.
 type Effort struct {
@@ -26,9 +23,3 @@ const (
 	TaskVet     = "vet"
 	TaskVerify  = "verify"
 )
-
-func effortOf(req request, resp response, state *os.ProcessState, took time.Duration) Effort {
-	return Effort{
-		Task: req.task(), Took: took, CPU: state.UserTime() + state.SystemTime(), PeakRSSBytes: resp.PeakRSSBytes, OwnBytes: resp.OwnBytes,
-	}
-}

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"testing"
 
-	bolt "go.etcd.io/bbolt"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/snap"
 	"go.etcd.io/raft/v3/raftpb"
 	"go.uber.org/zap"
@@ -56,7 +55,7 @@ func TestEveryMemberIsWhatEtcdutlMakes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for tool, path := range map[string]string{"library": "", "program": program.Etcdutl} {
-				if tool == "library" && minorOf(version) != minorOf(LinkedVersion()) {
+				if tool == "library" && !SameMinor(version, LinkedVersion()) {
 					continue
 				}
 				worker := testWorker(t, "serve")
@@ -180,6 +179,9 @@ func filesIn(t *testing.T, dir string) map[string]fs.FileMode {
 func sameDatabase(t *testing.T, name, got, want string) {
 	t.Helper()
 	assertSound(t, got)
+	if err := checkPages(t.Context(), got); err != nil {
+		t.Error(err)
+	}
 	ours, theirs := bucketsOf(t, got), bucketsOf(t, want)
 	if !slices.Equal(slices.Sorted(maps.Keys(ours)), slices.Sorted(maps.Keys(theirs))) {
 		t.Errorf("%s has buckets %v, etcdutl makes %v", name, slices.Sorted(maps.Keys(ours)), slices.Sorted(maps.Keys(theirs)))
@@ -192,22 +194,4 @@ func sameDatabase(t *testing.T, name, got, want string) {
 	if len(theirs["key"]) == 0 || len(theirs["members"]) == 0 {
 		t.Errorf("%s: nothing was compared: %d records, %d members", name, len(theirs["key"]), len(theirs["members"]))
 	}
-}
-
-func bucketsOf(t *testing.T, path string) map[string]map[string]string {
-	t.Helper()
-	all := map[string]map[string]string{}
-	err := viewDatabase(path, func(tx *bolt.Tx) error {
-		return tx.ForEach(func(name []byte, bucket *bolt.Bucket) error {
-			all[string(name)] = map[string]string{}
-			return bucket.ForEach(func(key, value []byte) error {
-				all[string(name)][string(key)] = string(value)
-				return nil
-			})
-		})
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
 }

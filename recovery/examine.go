@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 )
 
 // InspectOption changes what Inspect looks at.
@@ -60,17 +59,10 @@ func Inspect(ctx context.Context, w Worker, path string, opts ...InspectOption) 
 		}
 	}
 	if found.Database != nil && found.Database.Content != nil {
-		found.Versions = acceptances(*found.Database.Content)
+		found.Versions = Acceptances(*found.Database.Content)
 	}
 	found.Findings = diagnose(found, at, proof)
 	return found, nil
-}
-
-// evidence is what the inspection of files showed beside what they say.
-type evidence struct {
-	dbFault  *SourceError // nil if the database is sound
-	logFault *SourceError // nil if the log is sound
-	inUse    string       // why the database may have changed while it was read; empty for no reason
 }
 
 // surveyDatabase asks a worker. A fault of the database goes to the evidence.
@@ -147,111 +139,4 @@ func (w Worker) surveyLog(ctx context.Context, dir string, applied uint64, proof
 		return &Log{Dir: dir}, nil // the worker died of it
 	}
 	return resp.Log, nil
-}
-
-// place is where the parts of an inspected thing lie.
-type place struct {
-	form      Form // empty for a file, whose size decides
-	root      string
-	db        string   // empty for none
-	wal       string   // the folder that holds segments; empty for none
-	walAsked  bool     // somebody named the folder of the log
-	walEmpty  bool     // there is a folder for the log, or for one in the making, and nothing in it
-	walBeside string   // a log in the data directory, and not where it is looked for; empty for none
-	marks     []string // *.snap: written when a log exists
-	received  []string // *.snap.db: sent by a leader
-}
-
-// locate finds out what lies at a path by the names of files alone.
-func locate(path, walDir string) (place, error) {
-	unreadable := func(why string, cause error) (place, error) {
-		return place{}, &SourceError{Path: path, Fault: ErrUnreadable, Why: why, Cause: cause}
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return unreadable("", err)
-	}
-	if info.Mode().IsRegular() {
-		if walDir != "" {
-			return unreadable("a file has no write-ahead log", nil)
-		}
-		return place{root: path, db: path}, nil
-	}
-	if !info.IsDir() {
-		return unreadable("it is neither a file nor a directory", nil)
-	}
-	at := place{form: FormDirectory, root: path, walAsked: walDir != ""}
-	member := filepath.Join(path, "member")
-	if !isDir(member) && (isDir(filepath.Join(path, "snap")) || isDir(filepath.Join(path, "wal"))) {
-		member = path // somebody gave the folder "member" itself
-	}
-	if walDir == "" {
-		walDir = filepath.Join(member, "wal")
-	}
-	if err := at.list(filepath.Join(member, "snap"), walDir); err != nil {
-		return unreadable("", err)
-	}
-	if at.wal == "" && member != path {
-		at.walBeside = logBeside(path)
-	}
-	if at.db == "" && at.wal == "" {
-		if alone := filepath.Join(path, "db"); isRegular(alone) {
-			return place{form: FormDB, root: path, db: alone}, nil
-		}
-		return unreadable("it holds neither a database nor a write-ahead log of etcd", nil)
-	}
-	return at, nil
-}
-
-// logBeside finds a log in a folder of a data directory where etcd looks only if it is told; empty for none.
-func logBeside(dataDir string) string {
-	entries, err := os.ReadDir(dataDir)
-	if err != nil {
-		return ""
-	}
-	for _, entry := range entries {
-		path := filepath.Join(dataDir, entry.Name())
-		if segments, err := segmentsIn(path); entry.IsDir() && err == nil && len(segments) > 0 {
-			return path
-		}
-	}
-	return ""
-}
-
-// list looks at the folders of a member.
-func (p *place) list(snap, wal string) error {
-	if path := filepath.Join(snap, "db"); isRegular(path) {
-		p.db = path
-	}
-	segments, err := segmentsIn(wal)
-	if err != nil {
-		return err
-	}
-	if len(segments) > 0 {
-		p.wal = wal
-	}
-	p.walEmpty = p.wal == "" && (isDir(wal) || isDir(wal+".tmp"))
-	entries, err := os.ReadDir(snap)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	for _, entry := range entries {
-		switch name := entry.Name(); {
-		case filepath.Ext(name) == ".snap":
-			p.marks = append(p.marks, name)
-		case filepath.Ext(name) == ".db" && filepath.Ext(name[:len(name)-len(".db")]) == ".snap":
-			p.received = append(p.received, name)
-		}
-	}
-	return nil
-}
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
-}
-
-func isRegular(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
 }

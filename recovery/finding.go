@@ -93,8 +93,8 @@ func (i Inspection) Find(name FindingName) (Finding, bool) {
 	return i.Findings[at], true
 }
 
-// gravest sorts findings by weight and keeps their order otherwise.
-func gravest(findings []Finding) []Finding {
+// Gravest sorts findings by weight and keeps their order otherwise.
+func Gravest(findings []Finding) []Finding {
 	order := []Weight{Damaged, Poisoned, Doubtful, Notice}
 	slices.SortStableFunc(findings, func(a, b Finding) int {
 		return cmp.Compare(slices.Index(order, a.Weight), slices.Index(order, b.Weight))

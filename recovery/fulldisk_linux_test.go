@@ -32,7 +32,7 @@ func TestADiskThatFillsUp(t *testing.T) {
 		{"while etcdutl copies the core", source.SizeBytes + 128<<10, false},
 		{"while the log is made", source.SizeBytes + 32<<20, false},
 		{"while the log's next segment is made, which nobody needs", source.SizeBytes + 96<<20, true},
-		{"never", source.needBytes(1) + 1<<20, true},
+		{"never", needBytes(source, 1) + 1<<20, true},
 	} {
 		t.Run(disk.name, func(t *testing.T) {
 			scratch := mountSmall(t, fmt.Sprint(disk.bytes), 0)

@@ -234,16 +234,6 @@ func databaseGone(t *testing.T, ctx context.Context, b backups, layout harness.L
 	return dir
 }
 
-func putFile(t *testing.T, from, to string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(to, readAll(t, from), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // lookAll sees everything below a directory, itself included.
 func lookAll(t *testing.T, dir string) map[string]seen {
 	t.Helper()

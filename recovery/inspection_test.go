@@ -57,9 +57,7 @@ func TestInspectTellsWhatTheServerKnew(t *testing.T) {
 	}
 	server.stop()
 	dbCopy := filepath.Join(t.TempDir(), "copy.db")
-	if _, err := Copy(ctx, dirDisk{dir: server.dir}, dbCopy); err != nil {
-		t.Fatal(err)
-	}
+	putFile(t, filepath.Join(server.dir, dbFile), dbCopy)
 	source, err := Check(ctx, testWorker(t, "serve"), DBCopy, dbCopy)
 	if err != nil || !source.AuthEnabled || source.ClusterVersion != "3.7.0" || source.StorageVersion != "3.7.0" ||
 		!slices.Equal(source.Alarms, []AlarmRecord{{Type: "NOSPACE", Member: member}}) ||
@@ -211,7 +209,7 @@ func TestInspectNamesEveryDamage(t *testing.T) {
 
 // found tells whether the inspection names the fault. Of a snapshot that lost its hash, nobody can tell that it was one.
 func found(got Inspection, want error) bool {
-	f, told := got.Find(FindingName(faultName(want)))
+	f, told := got.Find(FindingName(FaultName(want)))
 	return told && f.Weight == Damaged || errors.Is(want, ErrNoHash) && got.Database.Hash == HashNone
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
@@ -50,72 +49,6 @@ func (s *logScan) read(ctx context.Context, dir string) error {
 // bad says what is wrong with the log.
 func (s *logScan) bad(why string, cause error) error {
 	return &SourceError{Path: s.log.Dir, Fault: ErrBadLog, Why: why, Cause: cause}
-}
-
-// segmentsIn names the segments of a log in their order. A folder that is not there has none.
-func segmentsIn(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	var names []string
-	for _, entry := range entries { // sorted by name, which is their order
-		if _, named := sequenceOf(entry.Name()); named && entry.Type().IsRegular() {
-			names = append(names, entry.Name())
-		}
-	}
-	return names, err
-}
-
-// sequenceOf reads the name of a segment, SEQUENCE-INDEX.wal (walName in etcd's server/storage/wal/util.go).
-func sequenceOf(name string) (sequence uint64, ok bool) {
-	var index uint64
-	n, err := fmt.Sscanf(name, "%016x-%016x.wal", &sequence, &index)
-	return sequence, err == nil && n == 2 && name == fmt.Sprintf("%016x-%016x.wal", sequence, index)
-}
-
-// copySegments copies the segments of a log and leaves holes where they are not filled yet: etcd allocates 64 MB ahead.
-func copySegments(ctx context.Context, from, to string) error {
-	names, err := segmentsIn(from)
-	if err == nil {
-		err = os.Mkdir(to, 0o700)
-	}
-	for _, name := range names {
-		if err == nil {
-			err = copySparse(ctx, filepath.Join(from, name), filepath.Join(to, name))
-		}
-	}
-	return err
-}
-
-func copySparse(ctx context.Context, from, to string) (err error) {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = in.Close() }() // read only
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, out.Close()) }()
-	block, empty, size := make([]byte, 64<<10), make([]byte, 64<<10), int64(0)
-	for ctx.Err() == nil {
-		n, err := io.ReadFull(in, block)
-		if !slices.Equal(block[:n], empty[:n]) {
-			if _, err := out.WriteAt(block[:n], size); err != nil {
-				return err
-			}
-		}
-		size += int64(n)
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return out.Truncate(size)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return context.Cause(ctx)
 }
 
 // logScan reads a log record by record and keeps none of them. wal.ReadAll would keep all, and would not read a log whose

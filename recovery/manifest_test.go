@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/etcd-drill/etcd-drill/recovery/spoil"
 )
@@ -72,23 +71,6 @@ func TestAManifestKnowsItsBackupAgain(t *testing.T) {
 	}
 }
 
-func sourceAndContents(t *testing.T, path string, kind Kind) (Source, Contents) {
-	t.Helper()
-	ctx, worker, dir := testContext(t), testWorker(t, "serve"), t.TempDir()
-	source, err := Check(ctx, worker, kind, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	contents, err := Extract(ctx, worker, source, Extraction{
-		DigestKey: testDigestKey, History: filepath.Join(dir, "h"), Keyspace: filepath.Join(dir, "k"),
-		Leases: filepath.Join(dir, "l"), State: filepath.Join(dir, "s"),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return source, contents
-}
-
 func TestAFlippedValueInADBCopyIsCaughtByTheManifest(t *testing.T) {
 	b := makeBackups(t, testContext(t), 120)
 	m := manifestOf(t, b.db)
@@ -139,22 +121,5 @@ func TestWhatIsNoManifestIsNotRead(t *testing.T) {
 	}
 	if _, err := ReadManifest(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
-	}
-}
-
-func TestBeatsAreTimesAndNothingElse(t *testing.T) {
-	want := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	for value, ok := range map[string]bool{
-		"2026-03-01T12:00:00Z": true, "2026-03-01T13:00:00+01:00\n": true, " 1772366400 ": true, "2026-03-01T12:00:00.000Z": true,
-		"1772366400000": false, "12": false, "": false, "yesterday": false, "-5": false, "2026-03-01": false, "1772366400.5": false,
-		strings.Repeat("1", 100): false,
-	} {
-		beat := beatOf([]byte(value))
-		if (beat.Fault == "") != ok || ok && !beat.At.Equal(want) {
-			t.Errorf("%q: %+v", value, beat)
-		}
-		if len(value) > 3 && strings.Contains(beat.Fault, strings.TrimSpace(value)) {
-			t.Errorf("%q is told: %s", value, beat.Fault)
-		}
 	}
 }

@@ -1,11 +1,8 @@
 package recovery
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -96,62 +93,4 @@ func (p *partFile) discard() error {
 		return err
 	}
 	return nil
-}
-
-// trailingHash hashes everything but the last 32 bytes written to it, which it keeps: the form of a SavedSnapshot.
-type trailingHash struct {
-	hash    hash.Hash
-	trailer []byte
-}
-
-func newTrailingHash() *trailingHash { return &trailingHash{hash: sha256.New()} }
-
-// Write implements io.Writer and never fails.
-func (t *trailingHash) Write(data []byte) (int, error) {
-	if len(data) >= sha256.Size {
-		t.hash.Write(t.trailer)
-		t.hash.Write(data[:len(data)-sha256.Size])
-		t.trailer = append(t.trailer[:0], data[len(data)-sha256.Size:]...)
-		return len(data), nil
-	}
-	t.trailer = append(t.trailer, data...)
-	if surplus := len(t.trailer) - sha256.Size; surplus > 0 {
-		t.hash.Write(t.trailer[:surplus])
-		t.trailer = append(t.trailer[:0], t.trailer[surplus:]...)
-	}
-	return len(data), nil
-}
-
-// whole returns the digest of every byte that was written, in hexadecimal. It costs no second pass: to hash goes about as fast as
-// a disk reads.
-func (t *trailingHash) whole() string {
-	all, err := t.hash.(hash.Cloner).Clone()
-	if err != nil { // a hash of the standard library can be cloned
-		panic(err)
-	}
-	all.Write(t.trailer)
-	return hex.EncodeToString(all.Sum(nil))
-}
-
-// fault tells what is wrong with a SavedSnapshot of this size, as far as its hash goes; nil for nothing.
-func (t *trailingHash) fault(size int64) (fault error, why string) { //nolint:staticcheck // a classification, not a failure
-	if size == 0 {
-		return ErrEmpty, ""
-	}
-	if size%512 != sha256.Size {
-		return ErrNoHash, fmt.Sprintf("%d bytes are not a number of pages and %d bytes of hash", size, sha256.Size)
-	}
-	if sum := t.hash.Sum(nil); string(sum) != string(t.trailer) {
-		return ErrBadHash, fmt.Sprintf("the trailer says %x, the content is %x", t.trailer, sum)
-	}
-	return nil, ""
-}
-
-// syncDir puts the entries of a directory on disk.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

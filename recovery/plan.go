@@ -136,7 +136,7 @@ func WithVersion(version string) PlanOption {
 // for a bump that etcdutl would do wrongly.
 func NewPlan(src Source, old harness.Layout, token identity.Token, opts ...PlanOption) (Plan, error) {
 	options := planOptionsOf(old, opts)
-	if !src.Kind.known() || src.Path == "" || src.SHA256 == "" || src.RestorePoint < 1 {
+	if !src.Kind.Known() || src.Path == "" || src.SHA256 == "" || src.RestorePoint < 1 {
 		return Plan{}, fmt.Errorf("plan restore: %w: %+v; Check a snapshot or a db copy first", ErrNoSource, src)
 	}
 	layout := harness.Layout{Token: token, Seats: options.seats}
@@ -194,6 +194,15 @@ func checkLayout(layout harness.Layout) error {
 		}
 	}
 	return nil
+}
+
+// Check refuses a plan that no constructor makes: it is a value that anybody can change. The error wraps ErrBadBump or
+// ErrBadLayout.
+func (p Plan) Check() error {
+	if err := checkBumpOf(p.Source, p.BumpRevision, p.MarkCompacted); err != nil {
+		return err
+	}
+	return p.checkMembers()
 }
 
 // checkMembers holds the members of a plan, which is a value that anybody can change, against its layout: etcd would resolve

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 
@@ -143,33 +142,14 @@ func manySeats(n int) []harness.Seat {
 	return seats
 }
 
-// A plan is a value that anybody can change. etcd would look for the name of a member at its own address, and resolve names
-// that differ in text for up to 30 s.
-func TestRestoreRefusesMembersThatAreNotThoseOfTheLayout(t *testing.T) {
-	plan, err := NewPlan(goodSource(SavedSnapshot, "/s"), oldLayout(), "fresh")
+func TestCommandsNameASeparateLog(t *testing.T) {
+	plan, err := NewPlan(goodSource(SavedSnapshot, "/backup/etcd.db"), oldLayout(), "fresh", WithSeparateWAL(func(member string) string { return "/wal/" + member }))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, spoil := range map[string]func(p *Plan){
-		"wrong name":           func(p *Plan) { p.Members[1].Name = "m9" },
-		"advertised elsewhere": func(p *Plan) { p.Members[1].PeerURL = "http://localhost.invalid:2380" },
-		"duplicate URL":        func(p *Plan) { p.Layout.Seats[1].PeerURL = p.Layout.Seats[0].PeerURL },
-		"empty cluster":        func(p *Plan) { p.Members[1].InitialCluster = "" },
-		"another cluster":      func(p *Plan) { p.Members[1].InitialCluster += ",m4=http://m4:2380" },
-		"huge cluster":         func(p *Plan) { p.Layout.Seats = manySeats(1000) },
-		"a member less":        func(p *Plan) { p.Members = p.Members[1:] },
-		"no members":           func(p *Plan) { p.Members, p.Layout.Seats = nil, nil },
-		"a name that leaves":   func(p *Plan) { p.Members[1].Name, p.Layout.Seats[1].Name = "../m2", "../m2" },
-	} {
-		t.Run(name, func(t *testing.T) {
-			spoiled, scratch := plan, t.TempDir()
-			spoiled.Members, spoiled.Layout.Seats = slices.Clone(plan.Members), slices.Clone(plan.Layout.Seats)
-			spoil(&spoiled)
-			_, err := Restore(testContext(t), Worker{Path: "/nonexistent"}, spoiled, scratch)
-			if !errors.Is(err, ErrBadLayout) {
-				t.Errorf("got %v, want ErrBadLayout", err)
-			}
-			assertEmpty(t, scratch)
-		})
+	for i, line := range plan.Commands() {
+		if want := "--wal-dir /wal/" + plan.Members[i].Name; !strings.HasSuffix(line, want) {
+			t.Errorf("%s does not end with %s", line, want)
+		}
 	}
 }

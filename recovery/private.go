@@ -80,18 +80,6 @@ func takeCopy(ctx context.Context, task copyTask) (*privateCopy, error) {
 	return c, nil
 }
 
-// openSource opens a source for reading, if it is a file.
-func openSource(path string) (*os.File, error) {
-	in, err := os.Open(path)
-	if err != nil {
-		return nil, &SourceError{Path: path, Fault: ErrUnreadable, Cause: err}
-	}
-	if info, err := in.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(&SourceError{Path: path, Fault: ErrUnreadable, Why: "it is not a regular file", Cause: err}, in.Close())
-	}
-	return in, nil
-}
-
 // copyPrivate copies a source as it is, as fast as the kernel can, and leaves it to verify to say what the copy is worth.
 func copyPrivate(ctx context.Context, task copyTask) (*privateCopy, error) {
 	in, err := openSource(task.Path)
@@ -112,7 +100,7 @@ func copyPrivate(ctx context.Context, task copyTask) (*privateCopy, error) {
 	}
 	var unreadable *readError
 	if errors.As(err, &unreadable) {
-		return nil, &SourceError{Path: task.Path, Fault: ErrUnreadable, Cause: unreadable.error}
+		return nil, &SourceError{Path: task.Path, Fault: ErrUnreadable, Cause: unreadable.cause}
 	}
 	if err != nil {
 		return nil, err
@@ -142,26 +130,6 @@ func takePrivate(ctx context.Context, task copyTask) (*privateCopy, error) {
 		return nil, fault
 	}
 	return c, nil
-}
-
-// readError is an error of what was read, and not of what was written to.
-type readError struct{ error }
-
-func (e *readError) Unwrap() error { return e.error }
-
-// retrace copies once more, through this process, to see which file it is that fails.
-func retrace(ctx context.Context, out, in *os.File) error {
-	for _, file := range []*os.File{in, out} {
-		if _, err := file.Seek(0, io.SeekStart); err != nil {
-			return err
-		}
-	}
-	source := &markedReader{ctx: ctx, from: in}
-	_, err := io.Copy(struct{ io.Writer }{out}, source)
-	if source.err != nil {
-		return &readError{source.err}
-	}
-	return err
 }
 
 // verify reads the copy to its end, for its digest and the hash of a SavedSnapshot, and judges both by the task.
@@ -197,33 +165,6 @@ func verifySource(ctx context.Context, task copyTask) error {
 	return c.verify(ctx, task)
 }
 
-// digests are what reading a file once yields.
-type digests struct {
-	whole     string // SHA-256 of every byte, in hexadecimal
-	bodyFault error  // what is wrong with the hash of a SavedSnapshot
-}
-
-func digestFile(ctx context.Context, path string) (size int64, sums digests, err error) {
-	in, err := os.Open(path)
-	if err != nil {
-		return 0, digests{}, err
-	}
-	defer func() { _ = in.Close() }() // read only
-	body := newTrailingHash()
-	size, err = io.Copy(body, &markedReader{ctx: ctx, from: in})
-	fault, _ := body.fault(size)
-	return size, digests{whole: body.whole(), bodyFault: fault}, err
-}
-
-// kindOf tells a hashed snapshot from a bare database by nothing but its size, as etcdutl does (hasChecksum in
-// etcdutl/snapshot/v3_snapshot.go).
-func kindOf(size int64) Kind {
-	if size%512 == sha256.Size {
-		return SavedSnapshot
-	}
-	return DBCopy
-}
-
 // judgeExtent tells whether the copy is a bbolt file that is all there.
 func (c *privateCopy) judgeExtent(source string) error {
 	if c.sizeBytes == 0 {
@@ -245,20 +186,6 @@ func (c *privateCopy) judgeExtent(source string) error {
 	return nil
 }
 
-// imageBytes tells how far the pages of a database reach; 0 if that cannot be told.
-func imageBytes(path string, size int64) int64 {
-	file, err := os.Open(path)
-	if err != nil {
-		return 0
-	}
-	defer func() { _ = file.Close() }() // read only
-	meta, _, err := readMeta(file, size)
-	if err != nil {
-		return 0
-	}
-	return meta.imageBytes()
-}
-
 // databaseBytes is the size of the source without the hash behind it.
 func (c *privateCopy) databaseBytes() int64 {
 	if c.kind == SavedSnapshot && c.sizeBytes%512 == sha256.Size {
@@ -270,23 +197,4 @@ func (c *privateCopy) databaseBytes() int64 {
 // asDatabase cuts the hash off, which leaves a plain bbolt file.
 func (c *privateCopy) asDatabase() (string, error) {
 	return c.path, os.Truncate(c.path, c.databaseBytes())
-}
-
-// markedReader remembers its own errors, so that they are not mistaken for those of the writer; it ends with the context.
-type markedReader struct {
-	ctx  context.Context
-	from io.Reader
-	err  error
-}
-
-// Read implements io.Reader.
-func (r *markedReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := r.from.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		r.err = err
-	}
-	return n, err
 }

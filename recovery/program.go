@@ -13,9 +13,6 @@ import (
 	"strings"
 )
 
-// ErrWrongTool means that a member was restored by an etcdutl of another minor than the plan's version.
-var ErrWrongTool = errors.New("etcdutl is of another version than the plan")
-
 // tool is an etcdutl program, run by a worker in place of the linked library. What it prints goes to the worker's standard
 // error. It stays in the worker's process group and dies with it.
 type tool struct {
@@ -86,5 +83,5 @@ func (t tool) run(ctx context.Context, stdout io.Writer, args ...string) (peakRS
 		return 0, errors.New(strings.TrimPrefix(tail.last[len(tail.last)-1], "Error: "))
 	}
 	return 0, newWorkerError("run "+t.path+" "+strings.Join(args[:min(2, len(args))], " "),
-		demise{cmd.ProcessState, tail, kernelKills() > starving})
+		demise{state: cmd.ProcessState, tail: tail, starved: kernelKills() > starving})
 }

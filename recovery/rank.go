@@ -66,7 +66,7 @@ func Rank(inspections []Inspection) (Choice, error) {
 	var choice Choice
 	var usable []Candidate
 	for _, i := range inspections {
-		if refusal, refused := refusalOf(i); refused {
+		if refusal, refused := i.Refusal(); refused {
 			choice.Refused = append(choice.Refused, refusal)
 			continue
 		}
@@ -90,9 +90,9 @@ func Rank(inspections []Inspection) (Choice, error) {
 	return choice, nil
 }
 
-// refusalOf says why nothing can be restored from this; false if it can. A directory on which no member may start can still
+// Refusal says why nothing can be restored from this; false if it can. A directory on which no member may start can still
 // hold a good database.
-func refusalOf(i Inspection) (Refusal, bool) {
+func (i Inspection) Refusal() (Refusal, bool) {
 	for _, f := range i.Findings {
 		half := slices.Contains([]FindingName{FailedRestore, CutRestore, UnfinishedRestore, ForeignDatabase, UnfinishedSave}, f.Name)
 		if f.Weight == Damaged && f.Name != DamagedLog || f.Weight == Doubtful || f.Weight == Poisoned && half {

@@ -11,23 +11,6 @@ import (
 	"time"
 )
 
-// Why a backup is not taken as it was handed over. Of these only ErrBadArchive proves that it is bad.
-var (
-	// ErrBadArchive means that what a backup is packed in does not match its own checksums, or ends too early.
-	ErrBadArchive = errors.New("archive is damaged")
-	// ErrWrongArchive means that an archive holds something else than one backup: no file, two, one whose path leads out of it.
-	ErrWrongArchive = errors.New("archive does not hold exactly one backup")
-	// ErrTooLarge means that a backup unpacks to more than was allowed.
-	ErrTooLarge = errors.New("backup is larger than allowed")
-	// ErrEndedEarly means that a stream ended before the backup in it did. That is no proof against the backup: whoever wrote into
-	// the pipe may have failed.
-	ErrEndedEarly = errors.New("input ended early")
-	// ErrInUse means that a backup is still being written, or is the database of a member that runs.
-	ErrInUse = errors.New("source is being written to")
-	// ErrPoisoned means that a directory cannot be restored from, although its database may be sound.
-	ErrPoisoned = errors.New("directory is no source")
-)
-
 // DefaultMaxBytes is how large a backup may be when it is unpacked if nobody says otherwise: more than the largest quota that etcd
 // advises, which is 8 GiB.
 const DefaultMaxBytes = int64(10) << 30
@@ -162,11 +145,11 @@ func receiveDirectory(ctx context.Context, w Worker, received Received, dir stri
 		return Received{}, &SourceError{Path: dir, Fault: ErrPoisoned, Why: "it holds no database"}
 	}
 	for _, f := range found.Findings {
-		if fault, damaged := faultNames()[string(f.Name)]; damaged && f.Weight == Damaged && f.Name != DamagedLog {
+		if fault, damaged := FaultNames()[string(f.Name)]; damaged && f.Weight == Damaged && f.Name != DamagedLog {
 			return Received{}, &SourceError{Path: found.Database.Path, Fault: fault, Why: f.Text}
 		}
 	}
-	if refusal, refused := refusalOf(found); refused {
+	if refusal, refused := found.Refusal(); refused {
 		return Received{}, &SourceError{Path: dir, Fault: ErrPoisoned, Why: refusal.Why}
 	}
 	info, err := os.Stat(found.Database.Path)

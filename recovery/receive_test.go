@@ -17,9 +17,6 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// kubernetes is a snapshot that was saved from under a real API server.
-const kubernetes = "testdata/kubernetes-1.36-etcd-3.6.16.db"
-
 const kubernetesSHA256 = "9b0ba313f8118a9b16e366a321f09ab86c685abf3b7198ac61d887b0ca440c83"
 
 // packed is one file of an archive.

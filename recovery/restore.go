@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/etcd-drill/etcd-drill/harness"
 )
 
 var (
@@ -19,6 +21,8 @@ var (
 	// ErrWrongRevision means that a restored member would begin at another revision, or with another compaction point, than the
 	// plan says.
 	ErrWrongRevision = errors.New("restored member begins at another revision than planned")
+	// ErrWrongTool means that a member was restored by an etcdutl of another minor than the plan's version.
+	ErrWrongTool = errors.New("etcdutl is of another version than the plan")
 )
 
 // Restored is what Restore made.
@@ -75,17 +79,14 @@ func OneByOne() RestoreOption {
 // After a failure, or when the context ends, every worker is dead and scratch is as it was before. A source that is not the one
 // that was checked is an error wrapping ErrSourceChanged, and ErrMixedSources if members would have got different ones.
 func Restore(ctx context.Context, w Worker, p Plan, scratch string, opts ...RestoreOption) (Restored, error) {
-	if err := checkBumpOf(p.Source, p.BumpRevision, p.MarkCompacted); err != nil { // a plan is a value that anybody can change
-		return Restored{}, fmt.Errorf("restore: %w", err)
-	}
-	if err := p.checkMembers(); err != nil {
+	if err := p.Check(); err != nil {
 		return Restored{}, fmt.Errorf("restore: %w", err)
 	}
 	scratch, err := filepath.Abs(scratch)
 	if err != nil {
 		return Restored{}, fmt.Errorf("restore: %w", err)
 	}
-	if err := p.checkTargets(scratch); err != nil {
+	if err := checkTargets(p, scratch); err != nil {
 		return Restored{}, err
 	}
 	run := &restoreRun{worker: w, plan: p, scratch: scratch}
@@ -119,7 +120,7 @@ func (r *restoreRun) do(ctx context.Context) (restored Restored, err error) {
 		member := r.plan.Members[i]
 		dir := filepath.Join(r.scratch, member.Name)
 		restored.Members = append(restored.Members, RestoredMember{
-			Name: member.Name, Dir: dir, WALDir: member.walIn(dir), SHA256: part.digest, PeakRSSBytes: part.peakRSS,
+			Name: member.Name, Dir: dir, WALDir: walIn(member, dir), SHA256: part.digest, PeakRSSBytes: part.peakRSS,
 		})
 	}
 	naming := time.Now()
@@ -181,13 +182,13 @@ func (r *restoreRun) buildMembers(ctx context.Context, from, to int) error {
 	if made == nil || len(made.Members) != to-from {
 		return errors.New("the worker answered without a result")
 	}
-	if r.worker.Etcdutl != "" && r.plan.Version != "" && minorOf(made.Etcdutl) != minorOf(r.plan.Version) {
+	if r.worker.Etcdutl != "" && r.plan.Version != "" && !SameMinor(made.Etcdutl, r.plan.Version) {
 		return fmt.Errorf("%w: %s is etcdutl %s, the plan is for etcd %s", ErrWrongTool, r.worker.Etcdutl, made.Etcdutl, r.plan.Version)
 	}
 	r.etcdutl, r.laps = made.Etcdutl, append(r.laps, made.Laps...)
 	for i, member := range made.Members {
 		r.parts[from+i].digest, r.parts[from+i].peakRSS = made.SHA256, resp.PeakRSSBytes
-		if err := r.plan.judgeRebuilt(r.plan.Members[from+i], member); err != nil {
+		if err := judgeRebuilt(r.plan, r.plan.Members[from+i], member); err != nil {
 			return err
 		}
 	}
@@ -213,11 +214,19 @@ func (r *restoreRun) taskOf(from, to int) (restoreTask, error) {
 		r.parts[i].staging = staging
 		dataDir := filepath.Join(staging, "data")
 		task.Members = append(task.Members, memberTask{
-			Name: member.Name, PeerURL: member.PeerURL, DataDir: dataDir, WALDir: member.walIn(dataDir),
+			Name: member.Name, PeerURL: member.PeerURL, DataDir: dataDir, WALDir: walIn(member, dataDir),
 		})
 	}
 	task.Source.Copy = filepath.Join(r.parts[from].staging, "source")
 	return task, nil
+}
+
+// walIn is where the member's log lies in this data directory if it is kept apart; empty if not.
+func walIn(m MemberPlan, dataDir string) string {
+	if m.WALDir == "" {
+		return ""
+	}
+	return filepath.Join(dataDir, harness.WALName)
 }
 
 func memberNames(members []MemberPlan) string {
@@ -232,7 +241,7 @@ func memberNames(members []MemberPlan) string {
 // end, and the hash knows the reason.
 func (r *restoreRun) explain(ctx context.Context, err error, part *restorePart) error {
 	var death *WorkerError
-	if !errors.As(err, &death) || !death.blamesFile() {
+	if !errors.As(err, &death) || !death.BlamesFile() {
 		return err
 	}
 	source := r.plan.Source
@@ -246,7 +255,7 @@ func (r *restoreRun) explain(ctx context.Context, err error, part *restorePart) 
 }
 
 // judgeRebuilt holds what was made of a member against the plan.
-func (p Plan) judgeRebuilt(member MemberPlan, made rebuiltMember) error {
+func judgeRebuilt(p Plan, member MemberPlan, made rebuiltMember) error {
 	if made.MemberID != member.MemberID || made.ClusterID != p.ClusterID {
 		return fmt.Errorf("%w: member %s of cluster %s, planned %s of %s", ErrWrongIdentity,
 			made.MemberID, made.ClusterID, member.MemberID, p.ClusterID)

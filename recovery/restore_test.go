@@ -100,7 +100,7 @@ func extractAndBoot(t *testing.T, ctx context.Context, worker Worker, source Sou
 	dir := t.TempDir()
 	contents, err := Extract(ctx, worker, source,
 		Extraction{
-			DigestKey: testDigestKey, History: filepath.Join(dir, "h"), Keyspace: filepath.Join(dir, "k"),
+			DigestKey: testDigestKey(), History: filepath.Join(dir, "h"), Keyspace: filepath.Join(dir, "k"),
 			Leases: filepath.Join(dir, "l"), State: filepath.Join(dir, "s"),
 		})
 	if err != nil {

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"net"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,5 +92,71 @@ func TestSaveTrustsNoStream(t *testing.T) {
 			}
 			assertEmpty(t, dir)
 		})
+	}
+}
+
+func TestSaveLeavesNothingBehindWhenItFails(t *testing.T) {
+	ctx := testContext(t)
+	server, _ := startSingle(t, ctx)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "snapshot")
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := Save(ended, server.client, path); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v from an ended context", err)
+	}
+	assertEmpty(t, dir)
+	server.stop()
+	gone, err := harness.Dial("http://"+freeAddress(t), harness.Access{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = gone.Close() }()
+	soon, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if _, err := Save(soon, gone, path); err == nil {
+		t.Error("a snapshot of nobody was saved")
+	}
+	assertEmpty(t, dir)
+	gone.SetEndpoints("http://127.0.0.1:1", "http://127.0.0.1:2")
+	if _, err := Save(ctx, gone, path); err == nil || !strings.Contains(err.Error(), "2 endpoints") {
+		t.Errorf("got %v for two endpoints", err)
+	}
+	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Save(ctx, server.client, path); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("got %v for a path that is taken", err)
+	}
+}
+
+func TestCopyLeavesNothingBehindWhenItFails(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Copy(t.Context(), dirDisk{dir: t.TempDir()}, filepath.Join(dir, "db")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v for a disk without a db", err)
+	}
+	assertEmpty(t, dir)
+}
+
+func TestWhatIsStoredIsWhatTheMemberHas(t *testing.T) {
+	ctx := testContext(t)
+	server, _ := startSingle(t, ctx)
+	fill(t, ctx, server.client, 60)
+	saved, copied := filepath.Join(t.TempDir(), "saved snapshot.db"), filepath.Join(t.TempDir(), "copy.db")
+	var progress int64
+	stored, err := Save(ctx, server.client, saved, WithProgress(func(n int64) { progress = n }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stored.SizeBytes != progress || stored.SizeBytes == 0 || stored.ServerVersion == "" || stored.SHA256 != digestOf(t, saved) {
+		t.Errorf("saved %+v, last progress %d, the file has digest %s", stored, progress, digestOf(t, saved))
+	}
+	server.stop()
+	stored, err = Copy(ctx, dirDisk{dir: server.dir}, copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if own := digestOf(t, filepath.Join(server.dir, dbFile)); stored.SHA256 != own || digestOf(t, copied) != own {
+		t.Errorf("copied %+v, the member's database has digest %s, the copy %s", stored, own, digestOf(t, copied))
 	}
 }

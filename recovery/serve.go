@@ -3,23 +3,18 @@ package recovery
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"runtime"
-	"runtime/debug"
 	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
 
-// Serve is the worker's side of Worker: it reads one request from stdin, does it, and writes one response to stdout. What
-// etcd's libraries log goes to stderr. The error says that there was no usable request or no way to answer; the outcome of
-// the task itself is in the response. A program that serves does nothing else and exits when Serve returns.
-//
-// Damaged input can end the process before Serve returns, in ways that Go cannot catch. The parent expects that.
-func Serve(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error {
+// answer reads one request from stdin, does it, and writes one response to stdout. What etcd's libraries log goes to stderr. The
+// error says that there was no usable request or no way to answer; the outcome of the task itself is in the response.
+func answer(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error {
 	var req request
 	if err := decodeMessage(stdin, &req); err != nil {
 		return fmt.Errorf("read request: %w", err)
@@ -80,25 +75,4 @@ func (j *job) do(ctx context.Context, req request) (response, error) {
 	default:
 		return response{}, fmt.Errorf("serve: the request holds no task")
 	}
-}
-
-// errPanicked is what survive makes of a panic, and errFaulted beside it of one because memory is not there.
-var (
-	errPanicked = errors.New("panic")
-	errFaulted  = errors.New("memory fault")
-)
-
-// survive runs what may panic on a damaged file, or touch memory that is not there, and turns that into an error. It
-// protects the calling goroutine only.
-func survive(touch func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if reason := recover(); reason != nil {
-			err = fmt.Errorf("%w: %v", errPanicked, reason)
-			if _, fault := reason.(interface{ Addr() uintptr }); fault { // as SetPanicOnFault documents
-				err = fmt.Errorf("%w: %w: %v", errPanicked, errFaulted, reason)
-			}
-		}
-	}()
-	return touch()
 }

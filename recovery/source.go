@@ -21,7 +21,8 @@ const (
 	DBCopy Kind = "db"
 )
 
-func (k Kind) known() bool { return k == SavedSnapshot || k == DBCopy }
+// Known tells whether this is one of the two kinds.
+func (k Kind) Known() bool { return k == SavedSnapshot || k == DBCopy }
 
 // Source is the manifest of a checked backup: what a restore starts from. Check makes it; it stays true as long as the
 // file's SHA256 does.

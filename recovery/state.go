@@ -75,10 +75,10 @@ func leasesOf(tx *bolt.Tx, attached map[int64][]ledger.Key) ([]ledger.Lease, err
 // stateOf reads everything else, most of it as Inspect does. The passwords' hashes stay where they are.
 func stateOf(tx *bolt.Tx) (ledger.State, error) {
 	var c Content
-	if err := errors.Join(c.readBrief(tx), c.readAlarms(tx)); err != nil {
+	if err := errors.Join(readBrief(&c, tx), readAlarms(&c, tx)); err != nil {
 		return ledger.State{}, err
 	}
-	c.readAuth(tx)
+	readAuth(&c, tx)
 	state := ledger.State{
 		StorageVersion: c.StorageVersion, ClusterVersion: c.ClusterVersion, DowngradeTo: c.DowngradeTo,
 		Auth: ledger.Auth{Enabled: c.Auth.Enabled, Revision: c.Auth.Revision}, Members: []ledger.MemberSeat{},

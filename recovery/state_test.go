@@ -53,16 +53,14 @@ func TestExtractTellsWhatThereIsBesideKeys(t *testing.T) {
 	server, layout := startSingle(t, ctx)
 	dress(t, ctx, server.client)
 	path := filepath.Join(t.TempDir(), "snapshot")
-	if _, err := Save(ctx, server.client, path); err != nil {
-		t.Fatal(err)
-	}
+	saveSnapshot(t, ctx, server.client, path)
 	source, err := Check(ctx, worker, SavedSnapshot, path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
 	x := Extraction{
-		DigestKey: testDigestKey, History: filepath.Join(dir, "h"), Keyspace: filepath.Join(dir, "k"),
+		DigestKey: testDigestKey(), History: filepath.Join(dir, "h"), Keyspace: filepath.Join(dir, "k"),
 		Leases: filepath.Join(dir, "l"), State: filepath.Join(dir, "s"),
 	}
 	contents, err := Extract(ctx, worker, source, x)

@@ -158,7 +158,7 @@ func TestWhatIsReadInOneWalkIsWhatEtcdMakesOfIt(t *testing.T) {
 			work := filepath.Join(dir, fmt.Sprint(bumpTo))
 			contents, err := j.extract(ctx, extractTask{
 				Source:  copyTask{Kind: DBCopy, Path: path, Copy: filepath.Join(made(t, work), "copy")},
-				History: filepath.Join(work, "history"), Keyspace: filepath.Join(work, "keyspace"), DigestKey: testDigestKey,
+				History: filepath.Join(work, "history"), Keyspace: filepath.Join(work, "keyspace"), DigestKey: testDigestKey(),
 				RestorePoint: source.RestorePoint, Compacted: source.Compacted, BumpedTo: bumpTo, Cover: seed%5 == 0,
 			})
 			if err != nil {

@@ -41,7 +41,7 @@ func (j *job) survey(ctx context.Context, task surveyTask) (*Database, error) {
 	}
 	content := &Content{}
 	if err = checkPages(ctx, path); err == nil {
-		err = viewDatabase(path, func(tx *bolt.Tx) error { return content.read(ctx, tx) })
+		err = viewDatabase(path, func(tx *bolt.Tx) error { return readContent(ctx, content, tx) })
 	}
 	if err != nil {
 		return db, blame(task.Source.Path, err)
@@ -50,29 +50,29 @@ func (j *job) survey(ctx context.Context, task surveyTask) (*Database, error) {
 	return db, nil
 }
 
-// read fills in everything.
-func (c *Content) read(ctx context.Context, tx *bolt.Tx) error {
+// readContent fills in everything.
+func readContent(ctx context.Context, c *Content, tx *bolt.Tx) error {
 	found, err := surveyRecords(ctx, tx)
 	if err != nil {
 		return err
 	}
 	c.Records, c.Keys = found.records, int64(len(found.live))
-	if err := c.readBrief(tx); err != nil {
+	if err := readBrief(c, tx); err != nil {
 		return err
 	}
 	c.RestorePoint = max(found.last, c.FinishedCompaction, c.ScheduledCompaction, 1)
-	if err := c.readLeases(tx, found.live); err != nil {
+	if err := readLeases(c, tx, found.live); err != nil {
 		return err
 	}
-	if err := c.readAlarms(tx); err != nil {
+	if err := readAlarms(c, tx); err != nil {
 		return err
 	}
-	c.readAuth(tx)
+	readAuth(c, tx)
 	return nil
 }
 
 // readBrief fills in what costs little: who the members are and how far they came.
-func (c *Content) readBrief(tx *bolt.Tx) (err error) {
+func readBrief(c *Content, tx *bolt.Tx) (err error) {
 	if c.FinishedCompaction, c.ScheduledCompaction, err = compactions(tx); err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (c *Content) readBrief(tx *bolt.Tx) (err error) {
 	if version := schema.ReadStorageVersionFromSnapshot(tx); version != nil {
 		c.StorageVersion = version.String()
 	}
-	if err := c.readMembers(tx); err != nil {
+	if err := readMembers(c, tx); err != nil {
 		return err
 	}
 	cluster := tx.Bucket(schema.Cluster.Name())
@@ -107,7 +107,7 @@ func (c *Content) readBrief(tx *bolt.Tx) (err error) {
 	return nil
 }
 
-func (c *Content) readMembers(tx *bolt.Tx) error {
+func readMembers(c *Content, tx *bolt.Tx) error {
 	c.Members = []MemberRecord{}
 	err := forEachIn(tx, schema.Members.Name(), func(key, value []byte) error {
 		var stored struct { // Member in etcd's server/etcdserver/api/membership
@@ -135,7 +135,7 @@ func (c *Content) readMembers(tx *bolt.Tx) error {
 }
 
 // readLeases looks at every lease and at which of them the live keys are attached to.
-func (c *Content) readLeases(tx *bolt.Tx, live map[string]int64) error {
+func readLeases(c *Content, tx *bolt.Tx, live map[string]int64) error {
 	known := map[int64]bool{}
 	facts := &c.Leases
 	err := forEachIn(tx, schema.Lease.Name(), func(_, value []byte) error {
@@ -166,7 +166,7 @@ func (c *Content) readLeases(tx *bolt.Tx, live map[string]int64) error {
 }
 
 // readAlarms reads the keys of their bucket, which hold all there is of an alarm (server/storage/schema/alarm.go).
-func (c *Content) readAlarms(tx *bolt.Tx) error {
+func readAlarms(c *Content, tx *bolt.Tx) error {
 	return forEachIn(tx, schema.Alarm.Name(), func(key, _ []byte) error {
 		var alarm etcdserverpb.AlarmMember
 		if err := proto.Unmarshal(key, &alarm); err != nil {
@@ -177,7 +177,7 @@ func (c *Content) readAlarms(tx *bolt.Tx) error {
 	})
 }
 
-func (c *Content) readAuth(tx *bolt.Tx) {
+func readAuth(c *Content, tx *bolt.Tx) {
 	if auth := tx.Bucket(schema.Auth.Name()); auth != nil {
 		c.Auth.Enabled = bytes.Equal(auth.Get(schema.AuthEnabledKeyName), []byte{1})
 		c.Auth.Revision = bigEndian(auth.Get(schema.AuthRevisionKeyName))

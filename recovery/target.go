@@ -21,8 +21,6 @@ var (
 	// ErrForeignOwner means that the folder of the target belongs to another user, as whom the server will probably run: etcdutl
 	// makes files that only their owner can read.
 	ErrForeignOwner = errors.New("target lies in another user's folder")
-	// ErrNoSpace means that the file system of the target is too small for the restore.
-	ErrNoSpace = errors.New("too little free space")
 )
 
 // Target is where a restored member is to be made.
@@ -115,7 +113,7 @@ const walBytes = 2 * 64 << 20
 
 // needBytes is what a restore of so many members takes at its peak: a database for each, which for one of them is at first the
 // private copy of the source, what etcdutl is given of it, and the logs. Databases may be sparse, so it is an upper bound.
-func (s Source) needBytes(members int) int64 {
+func needBytes(s Source, members int) int64 {
 	return int64(members)*(s.SizeBytes+growthBytes+walBytes) + growthBytes
 }
 
@@ -123,10 +121,10 @@ func (s Source) needBytes(members int) int64 {
 const growthBytes = 16 << 20
 
 // checkTargets refuses a restore that would fail later, and leave more behind than a sentence.
-func (p Plan) checkTargets(scratch string) error {
+func checkTargets(p Plan, scratch string) error {
 	for _, member := range p.Members {
 		target := Target{DataDir: filepath.Join(scratch, member.Name)}
-		if err := target.Check(p.Source.needBytes(len(p.Members))); err != nil {
+		if err := target.Check(needBytes(p.Source, len(p.Members))); err != nil {
 			return fmt.Errorf("restore member %s: %w", member.Name, err)
 		}
 	}

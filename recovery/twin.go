@@ -121,38 +121,3 @@ func overwrite(ctx context.Context, to, from *os.File, size int64) error {
 	}
 	return nil
 }
-
-// chunkBytes is how much is copied before somebody looks whether it is still wanted.
-const chunkBytes = 32 << 20
-
-// copyFile makes a new file with the content of another, by sharing its blocks where that can be, which it reports.
-func copyFile(ctx context.Context, from, to string) (cloned bool, err error) {
-	in, err := os.Open(from)
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = in.Close() }() // read only
-	out, err := os.OpenFile(to, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return false, err
-	}
-	defer func() { err = errors.Join(err, out.Close()) }()
-	if clone(out, in) {
-		return true, nil
-	}
-	return false, copyChunks(ctx, out, in)
-}
-
-// copyChunks lets the kernel copy, from where both files stand to the end.
-func copyChunks(ctx context.Context, out, in *os.File) error {
-	for {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if _, err := io.CopyN(out, in, chunkBytes); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-	}
-}

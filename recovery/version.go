@@ -107,5 +107,8 @@ func NeedsOwnTool(version string) bool {
 // LinkedVersion is the version of the etcdutl library that this program is linked with.
 func LinkedVersion() string { return version.Version }
 
+// SameMinor tells whether two versions, for example "3.6.16" and "3.6.4", are of the same minor release, or neither is a version.
+func SameMinor(a, b string) bool { return minorOf(a) == minorOf(b) }
+
 // minorOf returns a version's minor as semver writes it, "v3.6"; empty for what is no version.
 func minorOf(version string) string { return semver.MajorMinor("v" + cmp.Or(version, "-")) }

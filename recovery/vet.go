@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 )
 
 // ErrHalfRestored means that a directory is not what a completed restore leaves: etcd might start on it all the same, and no
@@ -41,7 +40,7 @@ func Vet(ctx context.Context, w Worker, r Restored) error {
 		return fmt.Errorf("vet restored members: %w", err)
 	}
 	for i, member := range r.Members {
-		if err := r.Plan.judgeVetted(member.Name, resp.Vetted[i]); err != nil {
+		if err := judgeVetted(r.Plan, member.Name, resp.Vetted[i]); err != nil {
 			errs = append(errs, fmt.Errorf("member %s: %w", member.Name, err))
 		}
 	}
@@ -52,7 +51,7 @@ func Vet(ctx context.Context, w Worker, r Restored) error {
 }
 
 // judgeVetted holds a directory against the plan.
-func (p Plan) judgeVetted(name string, found Inspection) error {
+func judgeVetted(p Plan, name string, found Inspection) error {
 	if !found.Sound() {
 		return fmt.Errorf("%w: %s: %s", ErrHalfRestored, found.Findings[0].Name, found.Findings[0].Text)
 	}
@@ -71,57 +70,4 @@ func (p Plan) judgeVetted(name string, found Inspection) error {
 		}
 	}
 	return nil
-}
-
-// vet is the worker's part of Vet.
-func (j *job) vet(ctx context.Context, task vetTask) ([]Inspection, error) {
-	var all []Inspection
-	for _, dir := range task.Dirs {
-		found, err := j.glance(ctx, dir.Dir, dir.WALDir)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, found)
-	}
-	return all, nil
-}
-
-// glance is a brief Inspect of a directory that is this program's own: in place, and without a look at any record.
-func (j *job) glance(ctx context.Context, dir, walDir string) (Inspection, error) {
-	at, err := locate(dir, walDir)
-	if err != nil {
-		return Inspection{}, err
-	}
-	found := Inspection{Path: dir, Form: at.form}
-	var proof evidence
-	if at.db != "" {
-		info, err := os.Stat(at.db)
-		if err != nil {
-			return Inspection{}, err
-		}
-		db := &Database{Path: at.db, Kind: kindOf(info.Size()), Hash: HashNotApplicable, SizeBytes: info.Size()}
-		db.ImageBytes = imageBytes(at.db, db.SizeBytes)
-		found.Database = db
-		if db.Kind == DBCopy {
-			content := &Content{}
-			err = blame(at.db, viewDatabase(at.db, content.readBrief))
-			if !errors.As(err, &proof.dbFault) && err != nil {
-				return Inspection{}, err
-			}
-			db.Content = content
-		}
-	}
-	if at.wal != "" {
-		scan := &logScan{log: Log{Dir: at.wal}}
-		if found.Database != nil && found.Database.Content != nil {
-			scan.applied = found.Database.Content.ConsistentIndex
-		}
-		err := scan.read(ctx, at.wal)
-		if !errors.As(err, &proof.logFault) && err != nil {
-			return Inspection{}, err
-		}
-		found.Log = scan.result()
-	}
-	found.Findings = diagnose(found, at, proof)
-	return found, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -99,6 +100,14 @@ type memberTask struct {
 	WALDir  string `json:"walDir,omitempty"` // of a log that lies apart; empty for its place in DataDir
 }
 
+// logDir is where the restored member's write-ahead log lies.
+func (m memberTask) logDir() string {
+	if m.WALDir != "" {
+		return m.WALDir
+	}
+	return filepath.Join(m.DataDir, "member", "wal")
+}
+
 // surveyTask asks for everything that a database says.
 type surveyTask struct {
 	Source copyTask `json:"source"`
@@ -157,7 +166,7 @@ type rebuiltMember struct {
 // taskFailure is an error on its way from the worker to the parent.
 type taskFailure struct {
 	Path   string `json:"path,omitempty"`
-	Fault  string `json:"fault,omitempty"` // a name of faultNames; empty for every other error
+	Fault  string `json:"fault,omitempty"` // a name of FaultNames; empty for every other error
 	Why    string `json:"why"`
 	SHA256 string `json:"sha256,omitempty"` // of the source that was found instead of the one that was asked for
 	// NoSpace is set if a file system was full.
@@ -165,6 +174,7 @@ type taskFailure struct {
 	Death   *WorkerError `json:"death,omitempty"` // of an etcdutl program that the worker ran, or one that it survived
 }
 
+// failureOf is the worker's side of err.
 func failureOf(err error) *taskFailure {
 	if err == nil {
 		return nil
@@ -175,15 +185,11 @@ func failureOf(err error) *taskFailure {
 	}
 	var changed *changedError
 	if errors.As(err, &changed) {
-		return &taskFailure{Path: changed.path, Fault: faultName(ErrSourceChanged), Why: changed.why(), SHA256: changed.found}
+		return &taskFailure{Path: changed.path, Fault: FaultName(ErrSourceChanged), Why: changed.why(), SHA256: changed.found}
 	}
 	var bad *SourceError
 	if errors.As(err, &bad) {
-		why := bad.Why
-		if bad.Cause != nil {
-			why = joinText(why, bad.Cause.Error())
-		}
-		return &taskFailure{Path: bad.Path, Fault: faultName(bad.Fault), Why: why}
+		return &taskFailure{Path: bad.Path, Fault: FaultName(bad.Fault), Why: bad.Reason()}
 	}
 	return &taskFailure{Why: err.Error(), NoSpace: errors.Is(err, syscall.ENOSPC)}
 }
@@ -196,7 +202,7 @@ func (f *taskFailure) err() error {
 	if f.Death != nil {
 		return f.Death
 	}
-	if fault, known := faultNames()[f.Fault]; known {
+	if fault, known := FaultNames()[f.Fault]; known {
 		return &SourceError{Path: f.Path, Fault: fault, Why: f.Why}
 	}
 	if f.NoSpace {
@@ -208,10 +214,14 @@ func (f *taskFailure) err() error {
 // changedError means that the source has another digest than the one that was asked for.
 type changedError struct{ path, want, found string }
 
+// Error names the file and both digests.
 func (e *changedError) Error() string {
 	return fmt.Sprintf("read %s: %v: %s", e.path, ErrSourceChanged, e.why())
 }
+
+// Unwrap returns ErrSourceChanged.
 func (e *changedError) Unwrap() error { return ErrSourceChanged }
+
 func (e *changedError) why() string {
 	return fmt.Sprintf("its SHA-256 was %s and is %s", e.want, e.found)
 }
@@ -219,13 +229,7 @@ func (e *changedError) why() string {
 // maxMessageBytes bounds both messages; they hold a handful of paths and numbers.
 const maxMessageBytes = 1 << 20
 
+// decodeMessage reads one of both messages.
 func decodeMessage(in io.Reader, message any) error {
 	return json.NewDecoder(io.LimitReader(in, maxMessageBytes)).Decode(message)
-}
-
-func joinText(a, b string) string {
-	if a == "" || b == "" {
-		return a + b
-	}
-	return a + ": " + b
 }

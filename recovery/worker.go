@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"os/exec"
 	"runtime"
 	"time"
@@ -99,7 +100,7 @@ func (w Worker) runHere(ctx context.Context, verb string, req request) (response
 	}
 	var resp response
 	if decodeErr := decodeMessage(&answer, &resp); err != nil || decodeErr != nil {
-		death := newWorkerError(verb, demise{cmd.ProcessState, tail, kernelKills() > starving})
+		death := newWorkerError(verb, demise{state: cmd.ProcessState, tail: tail, starved: kernelKills() > starving})
 		if w.Mute {
 			death.Last = nil
 		}
@@ -123,3 +124,9 @@ func hangCause(outer, inner context.Context) error {
 // server accepts (verify.Verify in server/storage/mvcc/kvstore.go), and a worker must judge a source as a server would. After a
 // restore it would walk the whole database once more; readIdentity compares the same.
 const noVerify = "ETCD_VERIFY="
+
+func effortOf(req request, resp response, state *os.ProcessState, took time.Duration) Effort {
+	return Effort{
+		Task: req.task(), Took: took, CPU: state.UserTime() + state.SystemTime(), PeakRSSBytes: resp.PeakRSSBytes, OwnBytes: resp.OwnBytes,
+	}
+}

@@ -10,6 +10,9 @@ import (
 	"go.etcd.io/etcd/server/v3/storage/schema"
 )
 
+// unseenChange is the warning of a manifest that no hash stands behind.
+const unseenChange = "no hash was verified: a changed value is not detectable without a manifest of what was written"
+
 // check is the worker's part of Check. It reads the copy while its hash is still being computed; if both are bad, the hash is the
 // reason that is told.
 func (j *job) check(ctx context.Context, task checkTask) (*Source, error) {
@@ -83,10 +86,10 @@ func (j *job) describe(ctx context.Context, tx *bolt.Tx, source *Source) error {
 		return err
 	}
 	var brief Content
-	if err := errors.Join(brief.readBrief(tx), brief.readAlarms(tx)); err != nil {
+	if err := errors.Join(readBrief(&brief, tx), readAlarms(&brief, tx)); err != nil {
 		return err
 	}
-	brief.readAuth(tx)
+	readAuth(&brief, tx)
 	source.Compacted = max(brief.FinishedCompaction, brief.ScheduledCompaction)
 	source.StorageVersion, source.ClusterVersion = brief.StorageVersion, brief.ClusterVersion
 	source.AuthEnabled, source.Alarms = brief.Auth.Enabled, brief.Alarms

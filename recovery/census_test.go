@@ -2,7 +2,6 @@ package recovery
 
 import (
 	"encoding/json"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -73,29 +72,6 @@ func TestResourcesWithoutEndAreBounded(t *testing.T) {
 	got := c.result()
 	if len(got.Resources) > maxResources+1 || got.Objects != maxResources+500 || got.Resources[0].Name != otherResources {
 		t.Errorf("%d resources of %d objects, first %q", len(got.Resources), got.Objects, got.Resources[0].Name)
-	}
-}
-
-func TestASnapshotOfARealAPIServerIsRecognised(t *testing.T) {
-	ctx, worker, dir := testContext(t), testWorker(t, "serve"), t.TempDir()
-	source, err := Check(ctx, worker, SavedSnapshot, kubernetes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	contents, err := Extract(ctx, worker, source, Extraction{
-		DigestKey: testDigestKey, History: filepath.Join(dir, "history"), Keyspace: filepath.Join(dir, "keyspace"),
-	})
-	if err != nil || contents.Kubernetes == nil {
-		t.Fatal(contents, err)
-	}
-	counts, sum := map[string]int64{}, int64(0)
-	for _, r := range contents.Kubernetes.Resources {
-		counts[r.Name] = r.Objects
-		sum += r.Objects
-	}
-	if sum != contents.Kubernetes.Objects || sum != source.Keys || counts["configmaps"] != 206 || counts["secrets"] != 80 ||
-		counts["services"] != 1 || counts["apiservices.apiregistration.k8s.io"] != 21 {
-		t.Errorf("%d objects of %d keys: %v", sum, source.Keys, counts)
 	}
 }
 

@@ -1,0 +1,29 @@
+package recovery
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestACopyOfALogHasHoles(t *testing.T) {
+	from, to := filepath.Join(t.TempDir(), "from"), filepath.Join(t.TempDir(), "to")
+	data := make([]byte, 5<<20+123)
+	copy(data[3<<20:], "in the middle")
+	if err := os.WriteFile(from, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := copySparse(t.Context(), from, to); err != nil {
+		t.Fatal(err)
+	}
+	if digestOf(t, from) != digestOf(t, to) {
+		t.Error("the copy differs")
+	}
+	if used := blocks(t, to); used > 1<<20 {
+		t.Errorf("the copy takes %d bytes", used)
+	}
+	if err := copySparse(t.Context(), to, to); !errors.Is(err, os.ErrExist) {
+		t.Errorf("got %v", err)
+	}
+}
