@@ -79,7 +79,7 @@ bench-runtimes: build ## time a drill on plain processes beside the same one in 
 
 .PHONY: bench-child
 bench-child: ## time a restore in a worker process beside the same one in-process, in turn
-	@$(GO) test ./recovery -run '^$$' -bench RestoreInAChild -benchtime 20x -count 3
+	@$(GO) test ./recovery/offline -run '^$$' -bench RestoreInAChild -benchtime 20x -count 3
 
 # Where restores are timed, and on how much. /dev/shm is tmpfs; a folder on a disk tells something about the disk.
 BENCH_DIR ?= /dev/shm
@@ -89,7 +89,7 @@ ROUNDS    ?= 7
 .PHONY: bench-restore
 bench-restore: ## time a restore of three members beside three etcdutl, parallel and in sequence, and three copies
 	@ETCD_DRILL_BENCH_DIR=$(BENCH_DIR) ETCD_DRILL_BENCH_MIB=$(BENCH_MIB) $(GO) test -run '^$$' -bench '^BenchmarkThreeMembers$$' \
-		-benchtime $(ROUNDS)x -timeout 60m ./recovery
+		-benchtime $(ROUNDS)x -timeout 60m ./recovery/offline
 
 # Keys of data sets that are read back, and keys that a bare client asks for at a time. With ten million keys, give one pair: a
 # client that pages to the end takes minutes.
@@ -218,7 +218,7 @@ conformance-of-versions: $(TALLY)
 	@echo "conformance of other versions"; mkdir -p $(REPORTS)
 	@for version in 3.5 3.6; do \
 		ETCD_DRILL_OTHER_VERSION=$$version $(GO) test -json -count=1 -timeout 15m -p 1 -run '$(ON_VERSIONS)' \
-			$$($(GO) list ./harness/... | grep -E '$(RUNTIMES)') ./recovery | $(TALLY) follow $(REPORTS)/versions-$$version.jsonl; done
+			$$($(GO) list ./harness/... | grep -E '$(RUNTIMES)') ./recovery/offline | $(TALLY) follow $(REPORTS)/versions-$$version.jsonl; done
 
 .PHONY: test-e2e
 test-e2e: $(TALLY) ## sabotage, the command line, leaks

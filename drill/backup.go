@@ -10,6 +10,8 @@ import (
 
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/fetch"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // saveWithin bounds a snapshot save: etcd itself sets no limit, and a frozen member never answers (etcd issue 10298).
@@ -50,7 +52,7 @@ func (d *Drill) save(ctx context.Context, m *harness.Member) (recovery.Source, e
 	if err := d.makeBackupFolder(); err != nil {
 		return recovery.Source{}, err
 	}
-	if _, err := recovery.Save(ctx, client, d.folder.backup()); err != nil {
+	if _, err := fetch.Save(ctx, client, d.folder.backup()); err != nil {
 		return recovery.Source{}, err
 	}
 	return d.check(ctx, recovery.SavedSnapshot, m.Name())
@@ -70,7 +72,7 @@ func (d *Drill) CopyDB(ctx context.Context, down *Down, outage *Outage) (recover
 	if err := d.makeBackupFolder(); err != nil {
 		return recovery.Source{}, err
 	}
-	if _, err := recovery.Copy(ctx, m.Disk(), d.folder.backup()); err != nil {
+	if _, err := fetch.Copy(ctx, m.Disk(), d.folder.backup()); err != nil {
 		return recovery.Source{}, err
 	}
 	return d.check(ctx, recovery.DBCopy, m.Name())
@@ -105,7 +107,7 @@ func (d *Drill) check(ctx context.Context, kind recovery.Kind, member string) (r
 	if err := d.events.emit(EventFetched, ""); err != nil {
 		return recovery.Source{}, err
 	}
-	source, err := recovery.Check(ctx, d.opts.Worker, kind, d.folder.backup())
+	source, err := offline.Check(ctx, d.opts.Worker, kind, d.folder.backup())
 	if err != nil {
 		return recovery.Source{}, err
 	}

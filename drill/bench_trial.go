@@ -15,6 +15,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/internal/bench"
 	"github.com/etcd-drill/etcd-drill/recovery"
 	"github.com/etcd-drill/etcd-drill/recovery/dataset"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // trial is one measurement: a recovery in a folder of its own, of which nothing is left but the figures.
@@ -92,7 +93,7 @@ func (t *trial) open(ctx context.Context, b *benching, folder string) (err error
 		return err
 	}
 	if BenchRoute(t.config.Route) == BenchOneByOne {
-		t.how = []recovery.RestoreOption{recovery.OneByOne()}
+		t.how = []offline.RestoreOption{offline.OneByOne()}
 	}
 	return t.settle(ctx)
 }
@@ -214,7 +215,7 @@ func (t *trial) plan(source recovery.Source) (recovery.Plan, error) {
 
 // lose makes a cluster of the data set and kills it: what a survivor goes on from. The recovery from it has a log of its own.
 func (t *trial) lose(ctx context.Context) (*Drill, error) {
-	source, err := recovery.Check(ctx, t.opts.Worker, t.kind(), t.set.Path)
+	source, err := offline.Check(ctx, t.opts.Worker, t.kind(), t.set.Path)
 	if err == nil {
 		err = t.same(source)
 	}

@@ -19,14 +19,14 @@ import (
 
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/internal/ledger"
-	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // Options say how and where to rehearse.
 type Options struct {
 	Runtime harness.Runtime
-	// Worker is the program that reads and restores files of unknown health; see recovery.Worker.
-	Worker recovery.Worker
+	// Worker is the program that reads and restores files of unknown health; see offline.Worker.
+	Worker offline.Worker
 	// Etcdutl returns the path of the etcdutl program of this version of etcd, or of another one of its minor, for this machine. It
 	// is asked if members are restored on another minor than that of the linked library; without it, or if it fails, the library
 	// restores them, and the report says so.
@@ -85,7 +85,7 @@ type Drill struct {
 	events   *events
 	log      *os.File
 
-	how []recovery.RestoreOption // by which way members are restored; what comes of it is the same
+	how []offline.RestoreOption // by which way members are restored; what comes of it is the same
 
 	parent *Drill // of a branch: who owns site and run; nil otherwise
 

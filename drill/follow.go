@@ -8,6 +8,7 @@ import (
 
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // Follow does a plan that leads over a living cluster, step by step, and returns the cluster with all its members. The load
@@ -41,7 +42,7 @@ type walk struct {
 	drill    *Drill
 	plan     recovery.Plan
 	old      *harness.Cluster
-	restored recovery.Restored
+	restored offline.Restored
 	reborn   *Reborn
 }
 
@@ -99,7 +100,7 @@ func (w *walk) restore(ctx context.Context) (err error) {
 		return err
 	}
 	w.reborn.Restored = w.restored
-	if err := recovery.Vet(ctx, w.drill.opts.Worker, w.restored); err != nil {
+	if err := offline.Vet(ctx, w.drill.opts.Worker, w.restored); err != nil {
 		return err
 	}
 	w.reborn.Cluster, err = w.drill.prepareRestored(ctx, w.restored)

@@ -16,16 +16,18 @@ import (
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/fetch"
+	"github.com/etcd-drill/etcd-drill/recovery/intake"
 )
 
 // Own is a backup that somebody has. It is drilled by itself: there is no cluster to be lost, and no ledger.
 type Own struct {
-	// File names the backup: a file, a directory or a pipe, in any form that recovery.Receive takes. Input is read in its place if it
+	// File names the backup: a file, a directory or a pipe, in any form that intake.Receive takes. Input is read in its place if it
 	// is not nil; File then only names it.
 	File  string    `json:"file,omitempty"`
 	Input io.Reader `json:"-"`
 	// Living is a cluster that a snapshot is saved from, in place of a file; nil for none. It is only read.
-	Living *recovery.Living `json:"-"`
+	Living *fetch.Living `json:"-"`
 	// MaxBytes bounds what is unpacked; recovery.DefaultMaxBytes if 0.
 	MaxBytes int64 `json:"maxBytes,omitempty"`
 	// AnyVersion has the members run the etcd that the runtime was given, whatever wrote the backup, if no version is named.
@@ -99,8 +101,8 @@ func (o Own) check(s Spec) error {
 // ownDrill is what is known of the backup in the course of its drill.
 type ownDrill struct {
 	began    time.Time
-	manifest *recovery.Manifest // what the backup must be; nil if nobody said
-	received recovery.Received
+	manifest *intake.Manifest // what the backup must be; nil if nobody said
+	received intake.Received
 	source   recovery.Source
 	contents recovery.Contents
 	living   *ownLiving // nil unless the backup is saved from a living cluster
@@ -114,7 +116,7 @@ func (d *Drill) rehearseOwn(ctx context.Context) (r rehearsal, err error) {
 	case recovery.ProvedBad(err):
 		r.verdict, err = d.judgeBadSource(ctx, err)
 		return r, err
-	case errors.Is(err, recovery.ErrOtherBackup):
+	case errors.Is(err, intake.ErrOtherBackup):
 		r.verdict, err = d.refuse(verify.OtherBackup, err)
 		return r, err
 	case err != nil:
@@ -161,7 +163,7 @@ func (d *Drill) watchOwn(ctx context.Context, p *Proof) (err error) {
 func (d *Drill) receive(ctx context.Context) error {
 	own := *d.spec.Own
 	if own.Expect != "" {
-		manifest, err := recovery.ReadManifest(own.Expect)
+		manifest, err := intake.ReadManifest(own.Expect)
 		if err != nil {
 			return err
 		}
@@ -188,14 +190,14 @@ func (d *Drill) fetchFile(ctx context.Context) (err error) {
 	if err := d.events.emit(EventSaving, "backup %s", own.name()); err != nil {
 		return err
 	}
-	intake := recovery.Intake{Path: own.name(), Stream: own.Input, Dir: d.given(), MaxBytes: own.MaxBytes}
+	offer := intake.Offer{Path: own.name(), Stream: own.Input, Dir: d.given(), MaxBytes: own.MaxBytes}
 	if d.opts.Watch != nil {
 		so := &unpacked{}
-		intake.Progress = so.bytes.Store
+		offer.Progress = so.bytes.Store
 		d.opts.Watch(so.text)
 		defer d.opts.Watch(nil)
 	}
-	d.own.received, err = recovery.Receive(ctx, d.opts.Worker, intake)
+	d.own.received, err = intake.Receive(ctx, d.opts.Worker, offer)
 	return err
 }
 
@@ -211,7 +213,7 @@ func (d *Drill) checkReceived(ctx context.Context) (err error) {
 	}
 	if m := d.own.manifest; m != nil {
 		if differences := m.Differences(d.own.source, nil); len(differences) > 0 {
-			return fmt.Errorf("hold %s against %s: %w: %s", own.name(), own.Expect, recovery.ErrOtherBackup, strings.Join(differences, "; "))
+			return fmt.Errorf("hold %s against %s: %w: %s", own.name(), own.Expect, intake.ErrOtherBackup, strings.Join(differences, "; "))
 		}
 	}
 	if err := os.MkdirAll(filepath.Dir(d.folder.source()), 0o700); err != nil {
@@ -224,7 +226,7 @@ func (d *Drill) checkReceived(ctx context.Context) (err error) {
 }
 
 // formOf says in words what a backup turned out to be.
-func formOf(r recovery.Received) string {
+func formOf(r intake.Received) string {
 	text := map[recovery.Form]string{
 		recovery.FormSnapshot: "saved snapshot", recovery.FormDB: "db copy", recovery.FormDirectory: "data directory",
 	}[r.Form]

@@ -12,12 +12,14 @@ import (
 	"github.com/etcd-drill/etcd-drill/internal/report"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/fetch"
+	"github.com/etcd-drill/etcd-drill/recovery/intake"
 )
 
 // ownLiving is what is known of the living cluster that the backup is saved from.
 type ownLiving struct {
-	members []recovery.Vantage
-	from    recovery.Vantage
+	members []fetch.Vantage
+	from    fetch.Vantage
 	why     string
 }
 
@@ -32,7 +34,7 @@ func (d *Drill) fetchLiving(ctx context.Context) error {
 		return err
 	}
 	members = oncePerMember(members)
-	from, why, err := recovery.Choose(members)
+	from, why, err := fetch.Choose(members)
 	if err != nil {
 		return err
 	}
@@ -40,10 +42,10 @@ func (d *Drill) fetchLiving(ctx context.Context) error {
 	if err := os.MkdirAll(d.given(), 0o700); err != nil {
 		return fmt.Errorf("make folder for the snapshot: %w", err)
 	}
-	opts := []recovery.FetchOption{}
+	opts := []fetch.Option{}
 	if d.opts.Watch != nil {
 		so := &unpacked{}
-		opts = append(opts, recovery.WithProgress(so.bytes.Store))
+		opts = append(opts, fetch.WithProgress(so.bytes.Store))
 		d.opts.Watch(so.saved)
 		defer d.opts.Watch(nil)
 	}
@@ -52,16 +54,16 @@ func (d *Drill) fetchLiving(ctx context.Context) error {
 	if _, err := cluster.Save(ctx, from, path, opts...); err != nil {
 		return err
 	}
-	d.own.received = recovery.Received{
+	d.own.received = intake.Received{
 		Path: path, Kind: recovery.SavedSnapshot, Given: from.Endpoint, Form: recovery.FormSnapshot, Modified: time.Now(),
 	}
 	return nil
 }
 
 // oncePerMember leaves out further endpoints of a member that answered at one: what it says twice is not said by two.
-func oncePerMember(all []recovery.Vantage) []recovery.Vantage {
+func oncePerMember(all []fetch.Vantage) []fetch.Vantage {
 	seen := map[identity.MemberID]bool{}
-	var once []recovery.Vantage
+	var once []fetch.Vantage
 	for _, v := range all {
 		if v.Fault == "" && seen[v.Member] {
 			continue

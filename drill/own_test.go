@@ -5,14 +5,15 @@ import (
 	"testing"
 
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/fetch"
 )
 
 func TestAMemberIsAskedAtOneEndpoint(t *testing.T) {
-	a, again := recovery.Vantage{Endpoint: "a", Member: 1}, recovery.Vantage{Endpoint: "a2", Member: 1}
-	b := recovery.Vantage{Endpoint: "b", Member: 2}
-	mute, deaf := recovery.Vantage{Endpoint: "m", Fault: "mute"}, recovery.Vantage{Endpoint: "d", Fault: "deaf"}
-	got := oncePerMember([]recovery.Vantage{mute, a, again, b, deaf})
-	if want := []recovery.Vantage{mute, a, b, deaf}; !reflect.DeepEqual(got, want) {
+	a, again := fetch.Vantage{Endpoint: "a", Member: 1}, fetch.Vantage{Endpoint: "a2", Member: 1}
+	b := fetch.Vantage{Endpoint: "b", Member: 2}
+	mute, deaf := fetch.Vantage{Endpoint: "m", Fault: "mute"}, fetch.Vantage{Endpoint: "d", Fault: "deaf"}
+	got := oncePerMember([]fetch.Vantage{mute, a, again, b, deaf})
+	if want := []fetch.Vantage{mute, a, b, deaf}; !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }

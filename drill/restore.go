@@ -14,6 +14,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/internal/ledger"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // ErrNotReborn marks a restore that went through and yielded a cluster that does not live: no leader, no write, or a member
@@ -23,7 +24,7 @@ var ErrNotReborn = errors.New("the restored cluster does not live")
 // Reborn is the new logical cluster, alive on the restored directories.
 type Reborn struct {
 	*harness.Cluster
-	Restored recovery.Restored
+	Restored offline.Restored
 	// Disarmed are the alarms that Disarm ended on it.
 	Disarmed []ledger.Alarm
 	// Canary is the first write that it acknowledged.
@@ -41,15 +42,15 @@ func (d *Drill) Restore(ctx context.Context, plan recovery.Plan, opts ...BootOpt
 
 // Rebuild restores every member's directory, and starts nothing. A plan that leads back to a cluster of this drill is
 // refused with recovery.ErrTokenReused, wherever it comes from: a Plan is a value that anybody can change.
-func (d *Drill) Rebuild(ctx context.Context, plan recovery.Plan) (recovery.Restored, error) {
+func (d *Drill) Rebuild(ctx context.Context, plan recovery.Plan) (offline.Restored, error) {
 	for _, cluster := range d.clusters {
 		if plan.Layout.Token == cluster.Layout().Token || plan.Layout.ClusterID() == cluster.ID() {
-			return recovery.Restored{}, fmt.Errorf("rebuild members: %w: the plan leads back to cluster %s", recovery.ErrTokenReused, cluster.ID())
+			return offline.Restored{}, fmt.Errorf("rebuild members: %w: the plan leads back to cluster %s", recovery.ErrTokenReused, cluster.ID())
 		}
 	}
-	restored, err := recovery.Restore(ctx, d.restorer(plan), plan, d.site.Scratch(), d.how...)
+	restored, err := offline.Restore(ctx, d.restorer(plan), plan, d.site.Scratch(), d.how...)
 	if err != nil {
-		return recovery.Restored{}, err
+		return offline.Restored{}, err
 	}
 	return restored, d.events.emit(EventRestored, "%d members", len(restored.Members))
 }
@@ -58,16 +59,16 @@ func (d *Drill) Rebuild(ctx context.Context, plan recovery.Plan) (recovery.Resto
 // every member shows. An error that wraps ErrNotReborn says at which step it stayed dead; once its processes ran, what there
 // is of the cluster is returned beside it and can be verified.
 //
-// It starts nothing on directories that recovery.Vet refuses.
-func (d *Drill) Boot(ctx context.Context, restored recovery.Restored, opts ...BootOption) (*Reborn, error) {
-	if err := recovery.Vet(ctx, d.opts.Worker, restored); err != nil {
+// It starts nothing on directories that offline.Vet refuses.
+func (d *Drill) Boot(ctx context.Context, restored offline.Restored, opts ...BootOption) (*Reborn, error) {
+	if err := offline.Vet(ctx, d.opts.Worker, restored); err != nil {
 		return nil, fmt.Errorf("boot restored cluster: %w", err)
 	}
 	return d.BootUnvetted(ctx, restored, opts...)
 }
 
 // BootUnvetted is Boot without its guard, for those who must see what it guards against.
-func (d *Drill) BootUnvetted(ctx context.Context, restored recovery.Restored, opts ...BootOption) (*Reborn, error) {
+func (d *Drill) BootUnvetted(ctx context.Context, restored offline.Restored, opts ...BootOption) (*Reborn, error) {
 	var options bootOptions
 	for _, opt := range opts {
 		opt(&options)
@@ -96,7 +97,7 @@ func (d *Drill) BootUnvetted(ctx context.Context, restored recovery.Restored, op
 }
 
 // prepareRestored makes nodes that will run on the restored directories.
-func (d *Drill) prepareRestored(ctx context.Context, restored recovery.Restored, args ...string) (*harness.Cluster, error) {
+func (d *Drill) prepareRestored(ctx context.Context, restored offline.Restored, args ...string) (*harness.Cluster, error) {
 	cluster, err := d.prepare(ctx, harness.Birth{
 		Layout: restored.Plan.Layout, Dirs: restored.Dirs(), Version: d.restoredVersion(restored.Plan), Args: args,
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // Proof is what the phases of a recovery returned, to be proved.
@@ -76,7 +77,7 @@ func sourceOf(plan recovery.Plan) *verify.Source {
 // readSource reads the source offline into the drill folder, and completes what is known of it.
 func (d *Drill) readSource(ctx context.Context, src recovery.Source, into *verify.Source) (recovery.Contents, error) {
 	history, keyspace := d.folder.shows(sourceName)
-	contents, err := recovery.Extract(ctx, d.opts.Worker, src, recovery.Extraction{
+	contents, err := offline.Extract(ctx, d.opts.Worker, src, offline.Extraction{
 		DigestKey: d.opts.DigestKey, History: history, Keyspace: keyspace, BumpedTo: into.BumpedTo,
 		Leases: d.folder.leasesOf(sourceName), State: d.folder.state(sourceName), Beat: d.beat(), Cover: d.covers(),
 	})
@@ -99,7 +100,7 @@ func (d *Drill) beat() string {
 // noteOrigins notes of every member from which file it was restored, or that it joined with nothing.
 func noteOrigins(shown []verify.Member, reborn *Reborn) {
 	for i, m := range reborn.Members() {
-		at := slices.IndexFunc(reborn.Restored.Members, func(r recovery.RestoredMember) bool { return r.Name == m.Name() })
+		at := slices.IndexFunc(reborn.Restored.Members, func(r offline.RestoredMember) bool { return r.Name == m.Name() })
 		if shown[i].Joined = at < 0; at >= 0 {
 			shown[i].SourceSHA256 = reborn.Restored.Members[at].SHA256
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // versions are the etcds of a drill: one for the cluster that will be lost, one for the cluster that is restored, and what
@@ -74,7 +75,7 @@ func (d *Drill) findTool(ctx context.Context) (err error) {
 func (d *Drill) RestorePrepared() harness.Prepared { return d.versions.restoring }
 
 // restorer is the worker of restores: with the etcdutl of the plan's version, if that is the one that the drill prepared for.
-func (d *Drill) restorer(plan recovery.Plan) recovery.Worker {
+func (d *Drill) restorer(plan recovery.Plan) offline.Worker {
 	worker := d.opts.Worker
 	if plan.Version == d.versions.restoring.Version {
 		worker.Etcdutl = d.versions.etcdutl

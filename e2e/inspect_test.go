@@ -18,6 +18,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/release"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 var _ = Describe("inspect", Label("etcd", "cli"), Ordered, func() {
@@ -61,7 +62,7 @@ var _ = Describe("inspect", Label("etcd", "cli"), Ordered, func() {
 			place = filepath.Join(u.home, "remains")
 		}
 		Expect(os.Mkdir(place, 0o755)).To(Succeed())
-		good := must(recovery.Restore(ctx, worker(), s.proof.Plan, s.newScratch("inspected"))).Members[0].Dir
+		good := must(offline.Restore(ctx, worker(), s.proof.Plan, s.newScratch("inspected"))).Members[0].Dir
 		Expect(os.CopyFS(filepath.Join(place, "good"), os.DirFS(good))).To(Succeed())
 		Expect(os.CopyFS(filepath.Join(place, "failed"), os.DirFS(failed))).To(Succeed())
 		snapshot := filepath.Join(place, "snapshot.db")

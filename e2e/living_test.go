@@ -14,15 +14,14 @@ import (
 	"strings"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/etcd-drill/etcd-drill/drill"
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/host"
-	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/fetch"
 )
 
 // living is a cluster that stands for a user's own. It runs as plain processes, whose addresses are in their certificates.
@@ -81,7 +80,7 @@ func (l living) endpoints(ctx context.Context) []string {
 func (l living) snapshot(ctx context.Context) string {
 	GinkgoHelper()
 	path := filepath.Join(filepath.Dir(newFolder("x")), "saved.db")
-	must(recovery.Save(ctx, l.client(ctx), path))
+	must(fetch.Save(ctx, l.client(ctx), path))
 	return path
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/faults"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // altered is a drill in which every alteration was made, to different keys, and what came of it.
@@ -26,7 +27,7 @@ var _ = Describe("a source that was altered before the restore", Label("etcd", "
 		s := strike(ctx, small(faults.Quorum, recovery.DBCopy, drill.After), readyWithin)
 		untouched := s.proof.Source
 		seen.hit = alter(untouched.Path, s.proof.Book.Path, alterations())
-		s.proof.Source = must(recovery.Check(ctx, worker(), recovery.DBCopy, untouched.Path))
+		s.proof.Source = must(offline.Check(ctx, worker(), recovery.DBCopy, untouched.Path))
 		s.proof.Source.Member = untouched.Member
 		Expect(s.proof.Source.SHA256).NotTo(Equal(untouched.SHA256))
 		Expect(s.proof.Source.RestorePoint).To(Equal(untouched.RestorePoint))

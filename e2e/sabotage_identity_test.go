@@ -15,6 +15,8 @@ import (
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/fetch"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // forge turns a plan into one that NewPlan refuses: the same members under a token that was used before. What follows from
@@ -36,7 +38,7 @@ var _ = Describe("a cluster restored under the token of the lost one", Label("et
 		s.proof.Plan = forge(plan, old.Token)
 		Expect(s.proof.Plan.ClusterID).To(Equal(old.ClusterID()))
 
-		restored := must(recovery.Restore(ctx, worker(), s.proof.Plan, s.newScratch("forged")))
+		restored := must(offline.Restore(ctx, worker(), s.proof.Plan, s.newScratch("forged")))
 		verdict := s.finish(ctx, restored)
 
 		for _, name := range old.Names() {
@@ -56,12 +58,12 @@ var _ = Describe("one member restored from another source than the others", Labe
 		s := strike(ctx, small(faults.Quorum, recovery.SavedSnapshot, drill.Before), 15*time.Second)
 		restored := s.rebuild(ctx)
 		other := s.restoreFromSurvivor(ctx)
-		at := slices.IndexFunc(restored.Members, func(m recovery.RestoredMember) bool { return m.Name == victim })
+		at := slices.IndexFunc(restored.Members, func(m offline.RestoredMember) bool { return m.Name == victim })
 		Expect(other.Members[at].SHA256).NotTo(Equal(restored.Members[at].SHA256))
 		restored.Members[at] = other.Members[at]
 
 		_, err := s.Boot(ctx, restored)
-		Expect(err).To(MatchError(recovery.ErrMixedSources), "what follows is why")
+		Expect(err).To(MatchError(offline.ErrMixedSources), "what follows is why")
 		s.proof.Reborn, err = s.BootUnvetted(ctx, restored)
 		Expect(err).To(MatchError(drill.ErrNotReborn))
 		Expect(err).To(MatchError(ContainSubstring("does not show etcd-drill/canary/" + s.RunID())))
@@ -76,15 +78,15 @@ var _ = Describe("one member restored from another source than the others", Labe
 
 // restoreFromSurvivor restores the same cluster once more, from the database that the survivor left, which is ahead of the
 // snapshot.
-func (s *stage) restoreFromSurvivor(ctx context.Context) recovery.Restored {
+func (s *stage) restoreFromSurvivor(ctx context.Context) offline.Restored {
 	GinkgoHelper()
 	survivor := must(s.proof.Down.Cluster.Member(s.proof.Outage.Survivors[0]))
 	path := newFolder("survivor.db")
-	must(recovery.Copy(ctx, survivor.Disk(), path))
+	must(fetch.Copy(ctx, survivor.Disk(), path))
 	plan := s.proof.Plan
-	plan.Source, plan.SkipHashCheck = must(recovery.Check(ctx, worker(), recovery.DBCopy, path)), true
+	plan.Source, plan.SkipHashCheck = must(offline.Check(ctx, worker(), recovery.DBCopy, path)), true
 	Expect(plan.Source.RestorePoint).To(BeNumerically(">", s.proof.Source.RestorePoint))
-	return must(recovery.Restore(ctx, worker(), plan, s.newScratch("other")))
+	return must(offline.Restore(ctx, worker(), plan, s.newScratch("other")))
 }
 
 // newScratch makes a folder below the run's own, from which disks adopt directories without copying them.

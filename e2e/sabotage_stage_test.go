@@ -17,6 +17,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/internal/load"
 	"github.com/etcd-drill/etcd-drill/internal/verify"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // The longest that a drill of this size may take, phase by phase and as a whole.
@@ -82,14 +83,14 @@ func strike(ctx context.Context, spec drill.Spec, ready time.Duration) *stage {
 }
 
 // rebuild plans the recovery under a fresh token and restores every member's directory.
-func (s *stage) rebuild(ctx context.Context) recovery.Restored {
+func (s *stage) rebuild(ctx context.Context) offline.Restored {
 	GinkgoHelper()
 	s.proof.Plan = must(s.Plan(s.proof.Source, s.proof.Down, identity.FreshToken()))
 	return must(s.Rebuild(ctx, s.proof.Plan))
 }
 
 // finish boots what was restored and lets the drill judge it.
-func (s *stage) finish(ctx context.Context, restored recovery.Restored) verify.Verdict {
+func (s *stage) finish(ctx context.Context, restored offline.Restored) verify.Verdict {
 	GinkgoHelper()
 	s.proof.Reborn = must(s.Boot(ctx, restored))
 	return must(s.Verify(ctx, s.proof))

@@ -10,13 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onsi/gomega/gexec"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/gexec"
 
 	"github.com/etcd-drill/etcd-drill/harness/host"
-	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // suite is what all specs of a process share. It is set before the first of them and only read afterwards.
@@ -75,8 +74,8 @@ func onEngine() {
 }
 
 // worker is the program that was built, started as it starts itself.
-func worker() recovery.Worker {
-	return recovery.Worker{Path: suite.program, Args: []string{"__worker"}}
+func worker() offline.Worker {
+	return offline.Worker{Path: suite.program, Args: []string{"__worker"}}
 }
 
 // newFolder returns a path for a folder of this process that does not exist yet; it goes with the suite.

@@ -1,9 +1,9 @@
 package recovery
 
-// Contents tells what Extract found.
+// Contents tells what offline.Extract found.
 type Contents struct {
-	// HashKV is the hash at the restore point as a server started on the source computes it; with a bump the hash at BumpedTo, of
-	// what was live at the restore point and the placeholder of the bump. CompactRevision is the compaction
+	// HashKV is the hash at the restore point as a server started on the source computes it; with a bump the hash at
+	// offline.Extraction.BumpedTo, of what was live at the restore point and the placeholder of the bump. CompactRevision is the compaction
 	// point that it was computed with, -1 for none; hashes can be compared only if that is the same.
 	//
 	// A server that itself compacted up to exactly the revision that it is asked for answers with the hash that it stored at
@@ -17,7 +17,7 @@ type Contents struct {
 	// KeyNames is the SHA-256, in hexadecimal, over the names of all live keys in their order, each with its length before it as
 	// eight bytes, big-endian.
 	KeyNames string `json:"keyNames"`
-	// Beat is what the key of Extraction.Beat holds; nil if none was asked for.
+	// Beat is what the key of offline.Extraction.Beat holds; nil if none was asked for.
 	Beat *Beat `json:"beat,omitempty"`
 	// Kubernetes is nil unless an API server wrote what the source holds.
 	Kubernetes *Kubernetes `json:"kubernetes,omitempty"`

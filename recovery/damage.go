@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// What Check finds wrong with a source. All but ErrUnreadable prove that the source is bad, see ProvedBad.
+// What offline.Check finds wrong with a source. All but ErrUnreadable prove that the source is bad, see ProvedBad.
 var (
 	// ErrUnreadable means that the file could not be opened or read; nothing is proved about its content.
 	ErrUnreadable = errors.New("source is unreadable")
@@ -25,7 +25,7 @@ var (
 	ErrTruncated = errors.New("source is truncated")
 	// ErrBadStructure means that the pages, buckets or records do not make sense, up to ending the process that read them.
 	ErrBadStructure = errors.New("source is structurally damaged")
-	// ErrBadLog means that a write-ahead log cannot be read to its end, by Inspect or by etcd. A last record that was cut off is
+	// ErrBadLog means that a write-ahead log cannot be read to its end, by offline.Inspect or by etcd. A last record that was cut off is
 	// no damage.
 	ErrBadLog = errors.New("write-ahead log is damaged")
 )

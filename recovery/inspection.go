@@ -2,7 +2,7 @@ package recovery
 
 import "github.com/etcd-drill/etcd-drill/harness/identity"
 
-// Inspection is what can be known offline of one file or directory. Inspect makes it; it holds no name and no value of any
+// Inspection is what can be known offline of one file or directory. offline.Inspect makes it; it holds no name and no value of any
 // key.
 type Inspection struct {
 	Path string `json:"path"`

@@ -58,7 +58,7 @@ type MemberPlan struct {
 	InitialCluster string `json:"initialCluster"`
 	DataDir        string `json:"dataDir"` // for Commands only; Restore has its own place
 	// WALDir is where Commands keeps a write-ahead log that lies apart from the data; empty for its place in the data directory.
-	// Restore keeps it in harness.WALName of the data directory that it makes.
+	// offline.Restore keeps it in harness.WALName of the data directory that it makes.
 	WALDir   string            `json:"walDir,omitempty"`
 	MemberID identity.MemberID `json:"memberID"`
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/etcd-drill/etcd-drill/harness"
+	"github.com/etcd-drill/etcd-drill/recovery/internal/recoverytest"
 )
 
 func routePlans(t *testing.T) map[Route]Plan {
@@ -43,7 +44,7 @@ func TestRoutesAreWhatAPersonWouldType(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if want := string(readAll(t, golden)); got != want {
+			if want := string(recoverytest.ReadAll(t, golden)); got != want {
 				t.Errorf("got\n%swant\n%s", got, want)
 			}
 		})

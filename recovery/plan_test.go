@@ -13,6 +13,7 @@ import (
 
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/identity"
+	"github.com/etcd-drill/etcd-drill/recovery/internal/recoverytest"
 )
 
 var update = flag.Bool("update", false, "renew the golden files")
@@ -48,7 +49,7 @@ func TestCommandsAreWhatAPersonWouldType(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if want := string(readAll(t, golden)); got != want {
+			if want := string(recoverytest.ReadAll(t, golden)); got != want {
 				t.Errorf("got\n%swant\n%s", got, want)
 			}
 		})
@@ -143,7 +144,8 @@ func manySeats(n int) []harness.Seat {
 }
 
 func TestCommandsNameASeparateLog(t *testing.T) {
-	plan, err := NewPlan(goodSource(SavedSnapshot, "/backup/etcd.db"), oldLayout(), "fresh", WithSeparateWAL(func(member string) string { return "/wal/" + member }))
+	plan, err := NewPlan(goodSource(SavedSnapshot, "/backup/etcd.db"), oldLayout(), "fresh",
+		WithSeparateWAL(func(member string) string { return "/wal/" + member }))
 	if err != nil {
 		t.Fatal(err)
 	}

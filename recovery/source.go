@@ -1,10 +1,9 @@
-// Package recovery turns what is left of a lost etcd cluster into the data directories of a new one: it saves or copies a
-// Source, checks it, plans the restore, and does it.
+// Package recovery says what a backup is and what is wrong with it (Source, Inspection, SourceError), which one is best (Rank), and how
+// a cluster comes back from it (Plan).
 //
-// It is the only importer of etcdutl and of etcd's server module. Everything that opens a backup happens in a worker
-// process (see Worker and Serve) and on a copy, because bbolt and etcd end the process on damaged files in ways that Go
-// cannot catch, and because some of etcd's own tools write to the file that they inspect. The package knows nothing of
-// engines and containers beyond harness.Disk, and it never starts a member.
+// It holds values and decides, and touches nothing. What touches files, processes and members are its rooms: recovery/intake takes
+// what somebody hands in, recovery/fetch takes from living members and from directories, recovery/offline asks about files, and
+// restores them. The rooms import this package and never the other way round.
 package recovery
 
 import "github.com/etcd-drill/etcd-drill/harness/identity"
@@ -24,17 +23,17 @@ const (
 // Known tells whether this is one of the two kinds.
 func (k Kind) Known() bool { return k == SavedSnapshot || k == DBCopy }
 
-// Source is the manifest of a checked backup: what a restore starts from. Check makes it; it stays true as long as the
+// Source is the manifest of a checked backup: what a restore starts from. offline.Check makes it; it stays true as long as the
 // file's SHA256 does.
 type Source struct {
 	Kind Kind   `json:"kind"`
 	Path string `json:"path"`
-	// Member names the member that the backup came from, if the caller knows it. Check leaves it empty.
+	// Member names the member that the backup came from, if the caller knows it. offline.Check leaves it empty.
 	Member    string `json:"member,omitempty"`
 	SizeBytes int64  `json:"sizeBytes"`
 	// SHA256 is the digest of the whole file, in hexadecimal, the trailer of a SavedSnapshot included.
 	SHA256 string `json:"sha256"`
-	// HashSkipped is set if the hash of a SavedSnapshot was not looked at, see SkipHash.
+	// HashSkipped is set if the hash of a SavedSnapshot was not looked at, see offline.SkipHash.
 	HashSkipped bool `json:"hashSkipped,omitempty"`
 	// RestorePoint is R: the revision that a server started on the source reports. It is the highest of the greatest main
 	// revision in the "key" bucket, the finished and the scheduled compaction, and 1, as in store.restore of etcd's

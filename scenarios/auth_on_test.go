@@ -18,6 +18,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/fetch"
 )
 
 // Authentication is on and the quorum is gone: etcd checks a password through raft, so that nobody can log in to save what is
@@ -45,7 +46,7 @@ var _ = Describe("quorum killed, authentication on", Label("etcd", "B3", "disast
 				return err
 			})
 			expectNoSave(ctx, func(ctx context.Context, path string) error { // and who had logged in before
-				_, err := recovery.Save(ctx, early[survivor.Name()], path)
+				_, err := fetch.Save(ctx, early[survivor.Name()], path)
 				return err
 			})
 

@@ -13,6 +13,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // A cluster of etcd 3.5 has had members come and go. What 3.5 forgot to write down about them haunts whoever upgrades it: removed
@@ -33,7 +34,7 @@ var _ = Describe("churned members", Label("etcd", "C11", "disaster:all-killed-af
 			Expect(outage).To(HaveLostQuorum())
 			book := must(load.Stop(ctx))
 			down := must(d.StopAll(ctx, outage))
-			Expect(must(recovery.Inspect(ctx, suite.worker(), snapshot.Path)).Database.Content.Removed).NotTo(BeEmpty(), "no churn")
+			Expect(must(offline.Inspect(ctx, suite.worker(), snapshot.Path)).Database.Content.Removed).NotTo(BeEmpty(), "no churn")
 
 			plan := must(d.Plan(snapshot, down, identity.FreshToken()))
 			reborn := must(d.Restore(ctx, plan))

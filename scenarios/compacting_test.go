@@ -23,6 +23,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/internal/ledger"
 	"github.com/etcd-drill/etcd-drill/internal/load"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // A compaction was accepted and has only begun when the quorum is killed, and the newest record of all is a tombstone. The new
@@ -50,7 +51,7 @@ var _ = Describe("quorum killed, compacting", Label("etcd", "B16", "disaster:quo
 			outage := must(d.Strike(ctx, old, faults.Kill(faults.Quorum)))
 			Expect(outage).To(HaveLostQuorum())
 			snapshot := must(d.Rescue(ctx, outage))
-			content := must(recovery.Inspect(ctx, suite.worker(), snapshot.Path)).Database.Content
+			content := must(offline.Inspect(ctx, suite.worker(), snapshot.Path)).Database.Content
 			Expect(content.ScheduledCompaction).To(Equal(point))
 			Expect(content.FinishedCompaction).To(BeNumerically("<", point), "it must not have come to its end")
 			Expect(snapshot.RestorePoint).To(Equal(last))
@@ -91,7 +92,7 @@ var _ = Describe("quorum killed, compacting", Label("etcd", "B16", "disaster:quo
 			kept := must(d.CopyDB(ctx, down, outage))
 			dropped := filepath.Join(GinkgoT().TempDir(), "dropped.db")
 			Expect(dropRecords(kept.Path, dropped, last)).To(Succeed())
-			source := must(recovery.Check(ctx, suite.worker(), recovery.DBCopy, dropped))
+			source := must(offline.Check(ctx, suite.worker(), recovery.DBCopy, dropped))
 			source.Member = kept.Member
 			Expect(source.LastRecord).To(BeNumerically("<", last), "a record still tells of it")
 			Expect(source.RestorePoint).To(Equal(last))

@@ -8,6 +8,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 	"github.com/etcd-drill/etcd-drill/recovery/spoil"
 )
 
@@ -25,7 +26,7 @@ var _ = Describe("a damaged source", Label("disaster:damaged-source"), func() {
 				0, 1, 31, 32, 33, 511, 512, 544, 4096, 4128, 8192, size / 2, size/1024*512 + 32, size - 4096, size - 33, size - 32, size - 1,
 			} {
 				path := relic.damaged(spoil.CutAt(at))
-				_, err := recovery.Check(ctx, suite.worker(), recovery.SavedSnapshot, path)
+				_, err := offline.Check(ctx, suite.worker(), recovery.SavedSnapshot, path)
 				Expect(err).To(cut, "%d of %d bytes", at, size)
 				Expect(recovery.ProvedBad(err)).To(BeTrue())
 				Expect(relic.forced(ctx, path, false)).To(cut, "%d of %d bytes, unchecked", at, size)
@@ -43,7 +44,7 @@ var _ = Describe("a damaged source", Label("disaster:damaged-source"), func() {
 				spoil.FlipAt(size - 1), spoil.Of(spoil.ValueByte),
 			} {
 				path := relic.damaged(variant)
-				_, err := recovery.Check(ctx, suite.worker(), recovery.SavedSnapshot, path)
+				_, err := offline.Check(ctx, suite.worker(), recovery.SavedSnapshot, path)
 				Expect(err).To(MatchError(recovery.ErrBadHash), variant.Name)
 				Expect(relic.forced(ctx, path, false)).To(MatchError(recovery.ErrBadHash), "%s, unchecked", variant.Name)
 			}
@@ -62,7 +63,7 @@ var _ = Describe("a damaged source", Label("disaster:damaged-source"), func() {
 				spoil.KeyOutOfOrder: {recovery.ErrBadStructure, recovery.ErrWorkerDied},
 			} {
 				path := relic.damaged(spoil.Of(name))
-				_, err := recovery.Check(ctx, suite.worker(), recovery.SavedSnapshot, path, recovery.SkipHash())
+				_, err := offline.Check(ctx, suite.worker(), recovery.SavedSnapshot, path, offline.SkipHash())
 				Expect(err).To(MatchError(want.checked), name)
 				err = relic.forced(ctx, path, true)
 				Expect(err).To(MatchError(want.forced), "%s, unchecked", name)
@@ -77,14 +78,14 @@ var _ = Describe("a damaged source", Label("disaster:damaged-source"), func() {
 		func(ctx SpecContext) {
 			relic := remains(ctx)
 			path := relic.damaged(spoil.Of(spoil.ValueByte))
-			source := must(recovery.Check(ctx, suite.worker(), recovery.SavedSnapshot, path, recovery.SkipHash()))
+			source := must(offline.Check(ctx, suite.worker(), recovery.SavedSnapshot, path, offline.SkipHash()))
 			Expect(source.Warnings).To(ContainElement(ContainSubstring("a changed value is not detectable without a manifest")))
 
 			for changed, source := range map[bool]recovery.Source{false: relic.checked(ctx, recovery.SavedSnapshot), true: source} {
 				site := ground(ctx)
 				plan := relic.planned(ctx, site, 1)
 				plan.Source, plan.SkipHashCheck = source, source.HashSkipped
-				m := revive(ctx, site, must(recovery.Restore(ctx, suite.worker(), plan, site.Scratch()))).Members()[0]
+				m := revive(ctx, site, must(offline.Restore(ctx, suite.worker(), plan, site.Scratch()))).Members()[0]
 				probe := must(m.Probe(ctx))
 				hash, _, err := probe.HashKV(ctx, relic.revision)
 				probe.Close()

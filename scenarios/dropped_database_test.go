@@ -15,6 +15,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // Somebody copies the database of a dead member into an empty data directory and starts etcd there, without a restore.
@@ -38,7 +39,7 @@ var _ = Describe("all killed, and a database dropped in", Label("etcd", "disaste
 
 			dropped := asRestored(plan, dropIn(database.Path))
 			_, err := d.Boot(ctx, dropped)
-			Expect(err).To(MatchError(recovery.ErrHalfRestored))
+			Expect(err).To(MatchError(offline.ErrHalfRestored))
 			Expect(err).To(MatchError(ContainSubstring("etcd would start on this directory and must not")))
 
 			By("etcd starts on it all the same")
@@ -64,14 +65,14 @@ func dropIn(database string) string {
 }
 
 // asRestored passes a directory off as what the restore of the plan's only member has made.
-func asRestored(plan recovery.Plan, dir string) recovery.Restored {
-	return recovery.Restored{Plan: plan, Members: []recovery.RestoredMember{
+func asRestored(plan recovery.Plan, dir string) offline.Restored {
+	return offline.Restored{Plan: plan, Members: []offline.RestoredMember{
 		{Name: plan.Members[0].Name, Dir: dir, SHA256: plan.Source.SHA256},
 	}}
 }
 
 // expectNoService starts etcd on a copy of what was passed off as restored, and wants it to live, and to take no write.
-func expectNoService(ctx context.Context, site harness.Site, half recovery.Restored) {
+func expectNoService(ctx context.Context, site harness.Site, half offline.Restored) {
 	GinkgoHelper()
 	name, copied := half.Members[0].Name, filepath.Join(GinkgoT().TempDir(), "copy")
 	Expect(os.CopyFS(copied, os.DirFS(half.Members[0].Dir))).To(Succeed())

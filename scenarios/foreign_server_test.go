@@ -16,7 +16,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/host"
 	"github.com/etcd-drill/etcd-drill/harness/release"
-	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // etcdutl makes files that only their owner can read, and the owner is whoever ran it.
@@ -31,7 +31,7 @@ var _ = Describe("restored as root", Label("etcd", "C4", "disaster:restored-as-r
 			relic, site := remains(ctx), ground(ctx)
 			plan := relic.planned(ctx, site, 1)
 			home := openFolder()
-			must(recovery.Restore(ctx, suite.worker(), plan, home))
+			must(offline.Restore(ctx, suite.worker(), plan, home))
 
 			etcd := etcdFor(ctx, home)
 			seat, place := plan.Layout.Seats[0], must(site.Place(plan.Layout.Seats[0].Name))

@@ -8,7 +8,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/fetch"
 )
 
 var _ = Describe("a save to a full disk", Label("etcd", "B10", "disaster:interrupted-save", "size:1"), func() {
@@ -16,7 +16,7 @@ var _ = Describe("a save to a full disk", Label("etcd", "B10", "disaster:interru
 		_, client := large(ctx)
 		dir := GinkgoT().TempDir()
 		mount(dir, mountOf{sizeBytes: 8 << 20})
-		_, err := recovery.Save(ctx, client, filepath.Join(dir, "backup.db"))
+		_, err := fetch.Save(ctx, client, filepath.Join(dir, "backup.db"))
 		Expect(err).To(MatchError(syscall.ENOSPC))
 		Expect(dir).To(beAnEmptyFolder())
 	}, SpecTimeout(time.Minute))

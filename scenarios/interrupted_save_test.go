@@ -12,7 +12,7 @@ import (
 
 	"github.com/etcd-drill/etcd-drill/faults"
 	"github.com/etcd-drill/etcd-drill/harness"
-	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/fetch"
 )
 
 // A backup that ends too early, and is not known to, is found out when it is needed.
@@ -40,8 +40,8 @@ var _ = Describe("an interrupted save", Label("etcd", "B10", "disaster:interrupt
 			skipUnlessAble(ctx, faults.Pause(faults.All))
 			m, client := large(ctx)
 			err := interruptedSave(ctx, client, func() { Expect(m.Signal(ctx, harness.Freeze)).To(Succeed()) },
-				recovery.WithStallLimit(time.Second))
-			Expect(err).To(And(MatchError(recovery.ErrStalled), MatchError(ContainSubstring("save from another one"))))
+				fetch.WithStallLimit(time.Second))
+			Expect(err).To(And(MatchError(fetch.ErrStalled), MatchError(ContainSubstring("save from another one"))))
 		}, SpecTimeout(time.Minute))
 })
 
@@ -58,16 +58,16 @@ func large(ctx SpecContext) (*harness.Member, *clientv3.Client) {
 }
 
 // interruptedSave interrupts a save when its first bytes have come, and expects it to leave nothing.
-func interruptedSave(ctx context.Context, client *clientv3.Client, interrupt func(), opts ...recovery.FetchOption) error {
+func interruptedSave(ctx context.Context, client *clientv3.Client, interrupt func(), opts ...fetch.Option) error {
 	GinkgoHelper()
 	dir, interrupted := GinkgoT().TempDir(), false
-	opts = append(opts, recovery.WithProgress(func(int64) {
+	opts = append(opts, fetch.WithProgress(func(int64) {
 		if !interrupted {
 			interrupted = true
 			interrupt()
 		}
 	}))
-	_, err := recovery.Save(ctx, client, filepath.Join(dir, "backup.db"), opts...)
+	_, err := fetch.Save(ctx, client, filepath.Join(dir, "backup.db"), opts...)
 	Expect(interrupted).To(BeTrue(), "nothing came: %v", err)
 	Expect(dir).To(beAnEmptyFolder())
 	return err

@@ -24,6 +24,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/faults"
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // Whoever restores is killed: the machine goes down, the pod is evicted, somebody is impatient. What is there then looks like a
@@ -51,11 +52,11 @@ var _ = Describe("all wiped, and a restore killed", Label("etcd", "disaster:all-
 				Expect(os.RemoveAll(dir)).To(Succeed())
 				killRestore(ctx, plan, dir, at)
 				_, err := d.Boot(ctx, asRestored(plan, dir))
-				Expect(err).To(MatchError(recovery.ErrHalfRestored))
+				Expect(err).To(MatchError(offline.ErrHalfRestored))
 				Expect(err).To(MatchError(ContainSubstring(string(at.Leaves))))
 			}
 			expectNoService(ctx, old.Site(), asRestored(plan, dir))
-			Expect(d.Restore(ctx, plan)).Error().To(MatchError(recovery.ErrTargetTaken), "it must not mix with what is there")
+			Expect(d.Restore(ctx, plan)).Error().To(MatchError(offline.ErrTargetTaken), "it must not mix with what is there")
 			Expect(os.RemoveAll(dir)).To(Succeed())
 
 			reborn := must(d.Restore(ctx, plan))

@@ -14,6 +14,8 @@ import (
 	"github.com/etcd-drill/etcd-drill/faults"
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/fetch"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // Of two survivors one was frozen for a while, and answers again when there is nobody left to catch up with. It saves a
@@ -41,7 +43,7 @@ var _ = Describe("quorum killed, and a survivor that lags", Label("etcd", "disas
 
 			var found []recovery.Inspection
 			for _, m := range []*harness.Member{laggard, fresh} {
-				found = append(found, must(recovery.Inspect(ctx, suite.worker(), saveFrom(ctx, m))))
+				found = append(found, must(offline.Inspect(ctx, suite.worker(), saveFrom(ctx, m))))
 			}
 			Expect(must(d.Rescue(ctx, outage))).To(And(HaveField("Member", fresh.Name()), HaveField("RestorePoint", acknowledged)))
 			choice := must(recovery.Rank(found))
@@ -95,6 +97,6 @@ func saveFrom(ctx context.Context, m *harness.Member) string {
 	probe := must(m.Probe(ctx))
 	defer probe.Close()
 	path := filepath.Join(GinkgoT().TempDir(), m.Name()+".db")
-	must(recovery.Save(ctx, probe.Client(), path))
+	must(fetch.Save(ctx, probe.Client(), path))
 	return path
 }

@@ -20,6 +20,8 @@ import (
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/fetch"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // Everybody can copy a file. A database that is written to while it is copied is torn as often as not, and says nothing of it.
@@ -40,7 +42,7 @@ var _ = Describe("a copy of a living member's database", Label("etcd", "A11", "d
 
 			AddReportEntry("copies", fmt.Sprintf("%d clean, %d torn", len(clean), torn))
 			for _, source := range clean { // each can be restored; the first, which lost the most, is proved
-				must(recovery.Restore(ctx, suite.worker(), must(d.Plan(source, down, identity.FreshToken())), GinkgoT().TempDir()))
+				must(offline.Restore(ctx, suite.worker(), must(d.Plan(source, down, identity.FreshToken())), GinkgoT().TempDir()))
 			}
 			Expect(clean).NotTo(BeEmpty(), "all %d copies are torn: there is nothing to prove", torn)
 			plan := must(d.Plan(clean[0], down, identity.FreshToken()))
@@ -64,8 +66,8 @@ func copyLive(ctx context.Context, d *drill.Drill, load *drill.Load, m *harness.
 	for i := range times {
 		path := filepath.Join(d.Folder(), "source", fmt.Sprintf("copy-%02d.db", i))
 		Expect(os.MkdirAll(filepath.Dir(path), 0o700)).To(Succeed())
-		must(recovery.Copy(ctx, live, path))
-		source, err := recovery.Check(ctx, suite.worker(), recovery.DBCopy, path)
+		must(fetch.Copy(ctx, live, path))
+		source, err := offline.Check(ctx, suite.worker(), recovery.DBCopy, path)
 		if err == nil && !slices.ContainsFunc(source.Warnings, func(w string) bool { return strings.Contains(w, "has no record") }) {
 			clean = append(clean, source)
 			Expect(load.AwaitMore(ctx, 20)).To(Succeed())

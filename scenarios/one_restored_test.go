@@ -15,6 +15,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // One member lost its disk and somebody restores it alone, from a snapshot, into the cluster that lives.
@@ -108,7 +109,7 @@ func startRestored(ctx context.Context, d *drill.Drill, m *harness.Member, layou
 	}
 	scratch := filepath.Join(d.Folder(), "work", "unguarded")
 	Expect(os.Mkdir(scratch, 0o700)).To(Succeed())
-	restored := must(recovery.Restore(ctx, suite.worker(), plan, scratch))
+	restored := must(offline.Restore(ctx, suite.worker(), plan, scratch))
 	Expect(m.Disk().Adopt(ctx, restored.Dirs()[m.Name()])).To(Succeed())
 	Expect(m.Start(ctx)).To(Succeed())
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // Who restores in a hurry takes the etcd that is at hand, and it need not be the one that was lost. The labels of each spec
@@ -53,7 +54,7 @@ var _ = Describe("another version", Label(
 			_, err := l.Plan(l.source, l.down, identity.FreshToken())
 			Expect(err).To(MatchError(recovery.ErrVersionRefused))
 			Expect(err).To(MatchError(ContainSubstring("etcdctl downgrade enable 3.6")))
-			Expect(l.source.SHA256).To(Equal(must(recovery.Check(ctx, suite.worker(), l.source.Kind, l.source.Path)).SHA256))
+			Expect(l.source.SHA256).To(Equal(must(offline.Check(ctx, suite.worker(), l.source.Kind, l.source.Path)).SHA256))
 
 			plan := must(recovery.NewPlan(l.source, l.down.Layout(), identity.FreshToken())) // nobody said on which version
 			plan.Version = l.RestorePrepared().Version

@@ -15,6 +15,8 @@ import (
 	"github.com/etcd-drill/etcd-drill/faults"
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/fetch"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // Every member is restored from its own database, as if each knew best. etcd writes all of them the same new log and never
@@ -38,7 +40,7 @@ var _ = Describe("all killed, and every member restored from its own database", 
 
 			plan, mixed := restoreEachFromItsOwn(ctx, d, down)
 			_, err := d.Boot(ctx, mixed)
-			Expect(err).To(MatchError(recovery.ErrMixedSources))
+			Expect(err).To(MatchError(offline.ErrMixedSources))
 			for _, m := range mixed.Members[:2] {
 				Expect(err).To(MatchError(ContainSubstring("member " + m.Name)))
 			}
@@ -48,15 +50,15 @@ var _ = Describe("all killed, and every member restored from its own database", 
 
 // restoreEachFromItsOwn returns a plan that restores all members from the best of their databases, and what comes of following
 // it with each member's own instead. What becomes of a cluster that is started so is tried in e2e.
-func restoreEachFromItsOwn(ctx context.Context, d *drill.Drill, down *drill.Down) (recovery.Plan, recovery.Restored) {
+func restoreEachFromItsOwn(ctx context.Context, d *drill.Drill, down *drill.Down) (recovery.Plan, offline.Restored) {
 	GinkgoHelper()
 	var found []recovery.Inspection
 	var sources []recovery.Source
 	for _, m := range down.Cluster.Members() {
 		path := filepath.Join(GinkgoT().TempDir(), m.Name()+".db")
-		must(recovery.Copy(ctx, m.Disk(), path))
-		found = append(found, must(recovery.Inspect(ctx, suite.worker(), path)))
-		sources = append(sources, must(recovery.Check(ctx, suite.worker(), recovery.DBCopy, path)))
+		must(fetch.Copy(ctx, m.Disk(), path))
+		found = append(found, must(offline.Inspect(ctx, suite.worker(), path)))
+		sources = append(sources, must(offline.Check(ctx, suite.worker(), recovery.DBCopy, path)))
 	}
 	choice := must(recovery.Rank(found))
 	Expect(choice.Best.Path).To(Equal(sources[2].Path), "the one that was flushed last")
@@ -71,12 +73,12 @@ func restoreEachFromItsOwn(ctx context.Context, d *drill.Drill, down *drill.Down
 		choice.Best.Database)))
 
 	plan := must(d.Plan(sources[2], down, identity.FreshToken()))
-	mixed := recovery.Restored{Plan: plan}
+	mixed := offline.Restored{Plan: plan}
 	for i, own := range sources {
 		wrong, scratch := plan, filepath.Join(GinkgoT().TempDir(), "own")
 		wrong.Source = own
 		Expect(os.Mkdir(scratch, 0o700)).To(Succeed())
-		mixed.Members = append(mixed.Members, must(recovery.Restore(ctx, suite.worker(), wrong, scratch)).Members[i])
+		mixed.Members = append(mixed.Members, must(offline.Restore(ctx, suite.worker(), wrong, scratch)).Members[i])
 	}
 	return plan, mixed
 }

@@ -12,12 +12,13 @@ import (
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // Some plans lead to what all health lights call green. They are refused before anything is done: what does not answer here
 // could not even be started.
 var _ = Describe("a plan that leads astray", Label("disaster:plan-astray"), func() {
-	noWorker := recovery.Worker{Path: "/nonexistent"}
+	noWorker := offline.Worker{Path: "/nonexistent"}
 
 	// That old members are let into such a cluster, and that a drill finds it: e2e/sabotage_identity_test.go, which forges the
 	// plan and restores it all the same.
@@ -42,7 +43,7 @@ var _ = Describe("a plan that leads astray", Label("disaster:plan-astray"), func
 			plan.Members, plan.Layout.Seats = slices.Clone(plan.Members), slices.Clone(plan.Layout.Seats)
 			spoil(&plan)
 
-			_, err := recovery.Restore(ctx, noWorker, plan, scratch)
+			_, err := offline.Restore(ctx, noWorker, plan, scratch)
 			Expect(err).To(MatchError(recovery.ErrBadLayout))
 			seats := recovery.WithSeats(plan.Layout.Seats...)
 			if _, err := recovery.NewPlan(plan.Source, relic.layout, plan.Layout.Token, seats); err != nil {
@@ -75,7 +76,7 @@ var _ = Describe("a plan that leads astray", Label("disaster:plan-astray"), func
 			if revisions > 0 { // a plan is a value that anybody can change
 				plan, scratch := relic.planned(ctx, harness.HostPlaces{}, 1), GinkgoT().TempDir()
 				plan.BumpRevision, plan.MarkCompacted = revisions, len(opts) > 0
-				Expect(recovery.Restore(ctx, noWorker, plan, scratch)).Error().To(MatchError(recovery.ErrBadBump))
+				Expect(offline.Restore(ctx, noWorker, plan, scratch)).Error().To(MatchError(recovery.ErrBadBump))
 				Expect(scratch).To(beAnEmptyFolder())
 				spec := sized(drill.Spec{Members: 1, Fault: "kill", Lose: "all", BumpRevision: revisions, MarkCompacted: len(opts) > 0}, 1)
 				Expect(spec.Check()).To(And(MatchError(drill.ErrUsage), MatchError(recovery.ErrBadBump)))
@@ -97,7 +98,7 @@ var _ = Describe("a bump", Label("etcd", "disaster:bumped-to-the-bounds"), func(
 		func(ctx SpecContext, revisions uint64) {
 			relic, site := remains(ctx), ground(ctx)
 			plan := relic.planned(ctx, site, 1, recovery.WithBump(revisions), recovery.WithMarkCompacted())
-			m := revive(ctx, site, must(recovery.Restore(ctx, suite.worker(), plan, site.Scratch()))).Members()[0]
+			m := revive(ctx, site, must(offline.Restore(ctx, suite.worker(), plan, site.Scratch()))).Members()[0]
 
 			Expect(plan.Revision()).To(Equal(relic.revision + int64(revisions)))
 			probe := must(m.Probe(ctx))

@@ -17,6 +17,8 @@ import (
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/fetch"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 	"github.com/etcd-drill/etcd-drill/recovery/spoil"
 )
 
@@ -55,16 +57,16 @@ func leaveRelic(ctx SpecContext) relic {
 	must(client.Delete(ctx, "key/007"))
 	last := must(client.HashKV(ctx, client.Endpoints()[0], 0))
 	left.layout, left.revision, left.hash = cluster.Layout(), last.HashRevision, last.Hash
-	must(recovery.Save(ctx, client, left.snapshot))
+	must(fetch.Save(ctx, client, left.snapshot))
 	must(m.Stop(ctx, 10*time.Second))
-	must(recovery.Copy(ctx, m.Disk(), left.db))
+	must(fetch.Copy(ctx, m.Disk(), left.db))
 	return left
 }
 
 // checked returns the manifest of one of its sources.
 func (r relic) checked(ctx context.Context, kind recovery.Kind) recovery.Source {
 	GinkgoHelper()
-	return must(recovery.Check(ctx, suite.worker(), kind, map[recovery.Kind]string{
+	return must(offline.Check(ctx, suite.worker(), kind, map[recovery.Kind]string{
 		recovery.SavedSnapshot: r.snapshot, recovery.DBCopy: r.db,
 	}[kind]))
 }
@@ -92,7 +94,7 @@ func (r relic) forced(ctx context.Context, path string, skipHash bool) error {
 	before, scratch := digestOf(path), GinkgoT().TempDir()
 	plan := r.planned(ctx, harness.HostPlaces{}, 1)
 	plan.Source.Path, plan.Source.SHA256, plan.SkipHashCheck = path, before, skipHash
-	_, err := recovery.Restore(ctx, suite.worker(), plan, scratch)
+	_, err := offline.Restore(ctx, suite.worker(), plan, scratch)
 	if err != nil {
 		Expect(scratch).To(beAnEmptyFolder(), "left behind by %v", err)
 	}
@@ -121,7 +123,7 @@ func begin(ctx SpecContext, site harness.Site, size int) *harness.Cluster {
 }
 
 // revive starts the cluster that was restored, and returns when it answers.
-func revive(ctx SpecContext, site harness.Site, restored recovery.Restored) *harness.Cluster {
+func revive(ctx SpecContext, site harness.Site, restored offline.Restored) *harness.Cluster {
 	GinkgoHelper()
 	return started(ctx, site, harness.Birth{Layout: restored.Plan.Layout, Generation: 2, Dirs: restored.Dirs()})
 }

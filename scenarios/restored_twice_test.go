@@ -11,6 +11,8 @@ import (
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/fetch"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // A disaster seldom comes alone: the cluster that was restored is lost as well, and only its own backup is left.
@@ -21,17 +23,17 @@ var _ = Describe("lost twice", Label("etcd", "A13", "disaster:lost-twice"), func
 			relic, site := remains(ctx), ground(ctx)
 			worker := suite.worker()
 
-			first := revive(ctx, site, must(recovery.Restore(ctx, worker, relic.planned(ctx, site, size), site.Scratch())))
+			first := revive(ctx, site, must(offline.Restore(ctx, worker, relic.planned(ctx, site, size), site.Scratch())))
 			client := must(first.Members()[0].Dial(ctx))
 			defer client.Close() //nolint:errcheck // every call has been answered by then
 			since := must(client.Put(ctx, "between the disasters", "x")).Header.Revision
 			Expect(since).To(Equal(relic.revision + 1))
 			backup := filepath.Join(GinkgoT().TempDir(), "second.db")
-			must(recovery.Save(ctx, client, backup))
+			must(fetch.Save(ctx, client, backup))
 			want := hashes(ctx, first, since)[0]
 			Expect(killAll(ctx, first)).To(Succeed())
 
-			source := must(recovery.Check(ctx, worker, recovery.SavedSnapshot, backup))
+			source := must(offline.Check(ctx, worker, recovery.SavedSnapshot, backup))
 			Expect(source.MemberIDs).To(ConsistOf(memberIDs(first)))
 			seats := recovery.WithSeats(first.Layout().Seats...)
 			Expect(recovery.NewPlan(source, relic.layout, first.Layout().Token, seats)).Error().To(MatchError(recovery.ErrTokenReused),
@@ -39,7 +41,7 @@ var _ = Describe("lost twice", Label("etcd", "A13", "disaster:lost-twice"), func
 			plan := must(recovery.NewPlan(source, first.Layout(), identity.FreshToken()))
 			scratch := filepath.Join(site.Scratch(), "again")
 			Expect(os.Mkdir(scratch, 0o700)).To(Succeed())
-			again := must(recovery.Restore(ctx, worker, plan, scratch))
+			again := must(offline.Restore(ctx, worker, plan, scratch))
 			second := started(ctx, site, harness.Birth{Layout: plan.Layout, Generation: 3, Dirs: again.Dirs()})
 
 			Expect([]identity.ClusterID{relic.layout.ClusterID(), first.ID()}).NotTo(ContainElement(second.ID()))

@@ -18,6 +18,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/harness/host"
 	"github.com/etcd-drill/etcd-drill/harness/release"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 var update = flag.Bool("update", false, "write the catalogue anew from the specs and run none of them")
@@ -131,6 +132,6 @@ func (r rig) tools() release.Tools {
 	return release.Tools{CacheDir: r.Cache, Progress: func(line string) { GinkgoWriter.Println(line) }}
 }
 
-func (r rig) worker() recovery.Worker {
-	return recovery.Worker{Path: r.Worker, Args: []string{"__worker"}}
+func (r rig) worker() offline.Worker {
+	return offline.Worker{Path: r.Worker, Args: []string{"__worker"}}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // A backup is needed once more when the first attempt has failed, or when the auditor comes.
@@ -20,15 +21,15 @@ var _ = Describe("a backup that is worked with", Label("C13", "disaster:none"), 
 			relic, worker := remains(ctx), suite.worker()
 			for kind, path := range map[recovery.Kind]string{recovery.SavedSnapshot: relic.snapshot, recovery.DBCopy: relic.db} {
 				before, dir := digestOf(path), GinkgoT().TempDir()
-				source := must(recovery.Check(ctx, worker, kind, path))
-				contents := must(recovery.Extract(ctx, worker, source, recovery.Extraction{
+				source := must(offline.Check(ctx, worker, kind, path))
+				contents := must(offline.Extract(ctx, worker, source, offline.Extraction{
 					DigestKey: []byte("x"), History: filepath.Join(dir, "history"), Keyspace: filepath.Join(dir, "keyspace"),
 				}))
 				Expect(contents.HashKV).To(Equal(relic.hash))
-				Expect(must(recovery.Inspect(ctx, worker, path)).Sound()).To(BeTrue())
+				Expect(must(offline.Inspect(ctx, worker, path)).Sound()).To(BeTrue())
 				plan := relic.planned(ctx, harness.HostPlaces{}, 3)
 				plan.Source, plan.SkipHashCheck = source, kind == recovery.DBCopy
-				must(recovery.Restore(ctx, worker, plan, dir))
+				must(offline.Restore(ctx, worker, plan, dir))
 				Expect(digestOf(path)).To(Equal(before), "%s", kind)
 			}
 			// The control: etcdutl's own way to the hash writes to the file, which then can no longer be restored.
@@ -38,6 +39,6 @@ var _ = Describe("a backup that is worked with", Label("C13", "disaster:none"), 
 			Expect(exec.CommandContext(ctx, etcdutl, "snapshot", "status", control).Run()).To(Succeed())
 			Expect(digestOf(control)).To(Equal(digestOf(relic.snapshot)))
 			Expect(exec.CommandContext(ctx, etcdutl, "hashkv", control).Run()).To(Succeed())
-			Expect(recovery.Check(ctx, worker, recovery.SavedSnapshot, control)).Error().To(HaveOccurred())
+			Expect(offline.Check(ctx, worker, recovery.SavedSnapshot, control)).Error().To(HaveOccurred())
 		}, SpecTimeout(3*time.Minute))
 })

@@ -23,7 +23,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // asWorker is how this program starts itself to open data sets.
@@ -77,7 +77,7 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&o.pairs, "pairs", 10, "how many pairs count; one more runs first and does not")
 	switch args[0] {
 	case asWorker:
-		return recovery.Serve(ctx, os.Stdin, os.Stdout, os.Stderr)
+		return offline.Serve(ctx, os.Stdin, os.Stdout, os.Stderr)
 	case "write":
 		flags.IntVar(&o.members, "members", 3, "size of the cluster")
 		flags.IntVar(&o.keys, "keys", 20_000, "puts of each side")

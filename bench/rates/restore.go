@@ -10,6 +10,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/harness/identity"
 	"github.com/etcd-drill/etcd-drill/recovery"
 	"github.com/etcd-drill/etcd-drill/recovery/dataset"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // restore has the world's member restored from a data set of so many keys.
@@ -19,7 +20,7 @@ func (w *world) restore(ctx context.Context, keys int64, o options) (*reading, e
 	if err != nil {
 		return nil, err
 	}
-	source, err := recovery.Check(ctx, w.worker, recovery.SavedSnapshot, set.Path)
+	source, err := offline.Check(ctx, w.worker, recovery.SavedSnapshot, set.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -33,8 +34,8 @@ func (w *world) restore(ctx context.Context, keys int64, o options) (*reading, e
 	}
 	r := &reading{dir: w.dir, keys: set.Keys, at: plan.Revision(), page: o.page, source: filepath.Join(w.dir, "source-keyspace.jsonl")}
 	history := filepath.Join(w.dir, "source-history.jsonl")
-	_, err = recovery.Extract(ctx, w.worker, source,
-		recovery.Extraction{DigestKey: digestKey(), History: history, Keyspace: r.source})
+	_, err = offline.Extract(ctx, w.worker, source,
+		offline.Extraction{DigestKey: digestKey(), History: history, Keyspace: r.source})
 	if err != nil {
 		return nil, err
 	}

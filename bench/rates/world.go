@@ -11,14 +11,14 @@ import (
 	"github.com/etcd-drill/etcd-drill/drill"
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/process"
-	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // world is a folder, and a drill in it whose members are processes.
 type world struct {
 	*drill.Drill
 	dir    string
-	worker recovery.Worker
+	worker offline.Worker
 	cache  string
 }
 
@@ -33,7 +33,7 @@ func openWorld(ctx context.Context, o options) (w *world, err error) {
 	if err != nil {
 		return w, err
 	}
-	w.worker = recovery.Worker{Path: self, Args: []string{asWorker}, Scratch: dir}
+	w.worker = offline.Worker{Path: self, Args: []string{asWorker}, Scratch: dir}
 	user, err := os.UserCacheDir()
 	if err != nil {
 		return w, err

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 type inspectCommand struct {
@@ -101,17 +102,17 @@ func (i *inspectCommand) do(cmd *cobra.Command, args []string) error {
 }
 
 // look inspects one after the other. What cannot be read does not keep the others from being inspected.
-func (i *inspectCommand) look(ctx context.Context, worker recovery.Worker, paths []string) (inspected, error) {
-	var opts []recovery.InspectOption
+func (i *inspectCommand) look(ctx context.Context, worker offline.Worker, paths []string) (inspected, error) {
+	var opts []offline.InspectOption
 	if i.walDir != "" {
-		opts = append(opts, recovery.WithWALDir(i.walDir))
+		opts = append(opts, offline.WithWALDir(i.walDir))
 	}
 	console := newConsole(os.Stderr)
 	defer console.close()
 	found := inspected{Inspections: []recovery.Inspection{}}
 	for _, path := range paths {
 		console.progress("inspecting " + path)
-		one, err := recovery.Inspect(ctx, worker, path, opts...)
+		one, err := offline.Inspect(ctx, worker, path, opts...)
 		switch {
 		case ctx.Err() != nil:
 			return found, context.Cause(ctx)

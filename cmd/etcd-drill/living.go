@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/etcd-drill/etcd-drill/harness"
-	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/fetch"
 )
 
 // envPassword holds the password of --user where it is not in the flag, which other users of the machine can read.
@@ -40,11 +40,11 @@ func (l *livingFlags) add(flags *pflag.FlagSet) {
 func livingNames() []string { return []string{"cacert", "cert", "key", "user", "rate"} }
 
 // living reads what the flags name.
-func (l *livingFlags) living() (*recovery.Living, error) {
-	cluster := &recovery.Living{RateBytes: int64(l.rate)}
-	if l.rate != 0 && l.rate < recovery.MinRate {
+func (l *livingFlags) living() (*fetch.Living, error) {
+	cluster := &fetch.Living{RateBytes: int64(l.rate)}
+	if l.rate != 0 && l.rate < fetch.MinRate {
 		return nil, usage(fmt.Errorf("--rate %s: below %d KiB nobody could tell a slow snapshot from one that stalls; give more",
-			&l.rate, recovery.MinRate>>10))
+			&l.rate, fetch.MinRate>>10))
 	}
 	if (l.cert == "") != (l.key == "") {
 		return nil, usage(errors.New("--cert and --key go together; give both or neither"))

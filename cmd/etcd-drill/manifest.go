@@ -9,11 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/intake"
 )
 
 func newManifest() *cobra.Command {
-	maxUnpacked := byteSize(recovery.DefaultMaxBytes)
+	maxUnpacked := byteSize(intake.DefaultMaxBytes)
 	cmd := &cobra.Command{
 		Use:   "manifest FILE",
 		Short: "Write down what a backup holds when it is made, for run --expect",
@@ -35,7 +35,7 @@ the system's folder for temporary files.`,
 	return cmd
 }
 
-func makeManifest(ctx context.Context, name string, maxBytes int64) (manifest recovery.Manifest, err error) {
+func makeManifest(ctx context.Context, name string, maxBytes int64) (manifest intake.Manifest, err error) {
 	worker, err := selfWorker()
 	if err != nil {
 		return manifest, err
@@ -46,13 +46,13 @@ func makeManifest(ctx context.Context, name string, maxBytes int64) (manifest re
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	worker.Scratch = dir
-	intake := recovery.Intake{Path: name, Dir: filepath.Join(dir, "given"), MaxBytes: maxBytes}
+	offer := intake.Offer{Path: name, Dir: filepath.Join(dir, "given"), MaxBytes: maxBytes}
 	if name == "-" {
-		intake.Path, intake.Stream = "standard input", os.Stdin
+		offer.Path, offer.Stream = "standard input", os.Stdin
 	}
-	received, err := recovery.Receive(ctx, worker, intake)
+	received, err := intake.Receive(ctx, worker, offer)
 	if err != nil {
 		return manifest, err
 	}
-	return recovery.MakeManifest(ctx, worker, received)
+	return intake.MakeManifest(ctx, worker, received)
 }

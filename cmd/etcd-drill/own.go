@@ -14,7 +14,7 @@ import (
 
 	"github.com/etcd-drill/etcd-drill/drill"
 	"github.com/etcd-drill/etcd-drill/harness/release"
-	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/intake"
 )
 
 // ownFlags name a backup of the user's own, to be drilled by itself.
@@ -27,7 +27,7 @@ type ownFlags struct {
 }
 
 func (o *ownFlags) add(flags *pflag.FlagSet) {
-	o.maxUnpacked = byteSize(recovery.DefaultMaxBytes)
+	o.maxUnpacked = byteSize(intake.DefaultMaxBytes)
 	flags.StringVar(&o.own.File, "snapshot", "",
 		"drill this backup of yours: a snapshot, db copy or data directory, also packed; - for standard input")
 	flags.StringVar(&o.own.Expect, "expect", "",

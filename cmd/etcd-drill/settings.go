@@ -18,6 +18,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/harness/host"
 	"github.com/etcd-drill/etcd-drill/harness/release"
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // The environment that the program reads, beside what the engine's client reads (DOCKER_HOST and its likes).
@@ -174,12 +175,12 @@ func nameDefault(specs []drill.Spec) {
 }
 
 // selfWorker is this program, started again as a worker.
-func selfWorker() (recovery.Worker, error) {
+func selfWorker() (offline.Worker, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return recovery.Worker{}, fmt.Errorf("find own program: %w", err)
+		return offline.Worker{}, fmt.Errorf("find own program: %w", err)
 	}
-	return recovery.Worker{Path: self, Args: []string{workerCommand}}, nil
+	return offline.Worker{Path: self, Args: []string{workerCommand}}, nil
 }
 
 // output is the -w flag.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // workerCommand is how this program starts itself to open files of unknown health, which may end the process that does it.
@@ -17,7 +17,7 @@ func newWorker() *cobra.Command {
 		Hidden: true,
 		Args:   noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return recovery.Serve(cmd.Context(), os.Stdin, os.Stdout, os.Stderr)
+			return offline.Serve(cmd.Context(), os.Stdin, os.Stdout, os.Stderr)
 		},
 	}
 }

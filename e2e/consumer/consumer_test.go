@@ -18,7 +18,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/harness"
 	"github.com/etcd-drill/etcd-drill/harness/host"
 	"github.com/etcd-drill/etcd-drill/harness/identity"
-	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // asWorker makes this test program a worker, which opens files of unknown health.
@@ -26,7 +26,7 @@ const asWorker = "CONSUMER_WORKER"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asWorker) != "" {
-		if err := recovery.Serve(context.Background(), os.Stdin, os.Stdout, os.Stderr); err != nil {
+		if err := offline.Serve(context.Background(), os.Stdin, os.Stdout, os.Stderr); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -77,7 +77,7 @@ func open(ctx context.Context) *drill.Drill {
 	spec.Keys, spec.Seed = 400, uint64(GinkgoRandomSeed())
 	d, err := drill.Open(ctx, spec, drill.Options{
 		Runtime: runtime, RunID: id, Folder: filepath.Join(temp, "drill"), StateDir: state,
-		Worker: recovery.Worker{Path: must(os.Executable()), Env: []string{asWorker + "=1"}},
+		Worker: offline.Worker{Path: must(os.Executable()), Env: []string{asWorker + "=1"}},
 	})
 	DeferCleanup(func(ctx SpecContext) {
 		Expect(d.Close(ctx)).To(Succeed())

@@ -1,6 +1,0 @@
-//go:build !linux
-
-package recovery
-
-// die is only tried on Linux.
-func die(string) {}

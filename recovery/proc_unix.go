@@ -1,8 +1,0 @@
-//go:build unix && !linux
-
-package recovery
-
-import "syscall"
-
-// dieWithParent changes nothing here: only Linux can tie a process to its parent.
-func dieWithParent(*syscall.SysProcAttr) {}
