@@ -36,6 +36,8 @@ type Own struct {
 	Expect string `json:"expect,omitempty"`
 	// Canary is a key under which somebody writes the time again and again; its age is that of the backup. None if empty.
 	Canary string `json:"canary,omitempty"`
+	// OriginalSize restores as many members as the backup knows, in place of Spec.Members.
+	OriginalSize bool `json:"originalSize,omitempty"`
 	// Read says of how many members the keys are read.
 	Read Reading `json:"read,omitempty"`
 	// Redact hides the names of keys in everything that the drill writes and says. They can still be told apart.
@@ -68,6 +70,9 @@ func (o Own) title(s Spec) string {
 	members := "1 member"
 	if s.Members > 1 {
 		members = fmt.Sprintf("%d members", s.Members)
+	}
+	if o.OriginalSize {
+		members = "many members as it had"
 	}
 	text := name + ", restored as " + members
 	if version := cmp.Or(s.RestoreVersion, s.EtcdVersion); version != "" {
@@ -239,6 +244,13 @@ func formOf(r intake.Received) string {
 // settleOwn makes ready what depends on the backup: an etcd that starts on it, room for it, and certificates where it asks clients
 // who they are.
 func (d *Drill) settleOwn(ctx context.Context) error {
+	if d.spec.Own.OriginalSize {
+		n := len(d.own.source.MemberIDs)
+		if n < 1 || n > harness.MaxMembers {
+			return fmt.Errorf("the backup knows of %d members, and a drill takes 1 to %d; say how many with --members", n, harness.MaxMembers)
+		}
+		d.spec.Members = n
+	}
 	version := cmp.Or(d.spec.RestoreVersion, d.spec.EtcdVersion)
 	if version == "" && !d.spec.Own.AnyVersion {
 		release, err := d.own.source.Release()

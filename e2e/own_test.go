@@ -76,6 +76,20 @@ var _ = Describe("a backup of one's own", Label("cli", "etcd"), func() {
 		expectNoCopies(p.out)
 	}, SpecTimeout(ownWithin))
 
+	It("comes back as large as its cluster was", func(ctx SpecContext) {
+		p := u.drill("--snapshot", absolute(kubernetesBackup), "--original-size")
+		p.ends(ctx, 0, ownWithin)
+		Expect(string(p.Out.Contents())).To(And(
+			ContainSubstring("restored as many members as it had on etcd 3.6\n"),
+			ContainSubstring(" proof    1/1 members: 547 keys"),
+		))
+		Expect(p.report().Spec.Members).To(Equal(1), "it was saved from a single member")
+
+		both := u.call("run", "--snapshot", absolute(kubernetesBackup), "--original-size", "--members", "1")
+		both.ends(ctx, 64, 20*time.Second)
+		Expect(string(both.Err.Contents())).To(ContainSubstring("--original-size and --members say two things"))
+	}, SpecTimeout(ownWithin))
+
 	It("may be read from one member, and is hashed on all; and comes back on another version, if that is asked for", func(ctx SpecContext) {
 		p := u.drill("--snapshot", absolute(kubernetesBackup), "--read", "one", "--restore-version", "3.7")
 		p.ends(ctx, 0, ownWithin)

@@ -39,6 +39,8 @@ func (o *ownFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar((*string)(&o.own.Read), "read", "",
 		"with a backup of yours: read the keys of all members, or of one; HashKV is compared on all "+
 			"(default: one if the backup is larger than 256 MiB)")
+	flags.BoolVar(&o.own.OriginalSize, "original-size", false,
+		"with a backup of yours: restore as many members as it had, in place of --members")
 	flags.StringVar(&o.redact, "redact", "",
 		"with a backup of yours: keys hides the names of keys in everything that is written and said")
 	o.livingFlags.add(flags)
@@ -63,7 +65,7 @@ func (o *ownFlags) wanted(flags *pflag.FlagSet) (bool, error) {
 	}
 	err := errors.Join(
 		needs(file || living, "a backup of your own; name it with --snapshot FILE, or a living cluster with --endpoints",
-			"canary", "canary-max-age", "redact", "read"),
+			"canary", "canary-max-age", "redact", "read", "original-size"),
 		needs(file, "a backup of your own; name it with --snapshot FILE", "expect", "max-unpacked"),
 		needs(living, "a living cluster; name its members with --endpoints", livingNames()...),
 	)
@@ -78,6 +80,9 @@ func (o *ownFlags) wanted(flags *pflag.FlagSet) (bool, error) {
 			return false, usage(fmt.Errorf(
 				"--%s is for a drill that makes its own disaster; a backup is drilled by itself, so leave it away", name))
 		}
+	}
+	if o.own.OriginalSize && flags.Changed("members") {
+		return false, usage(errors.New("--original-size and --members say two things; give one"))
 	}
 	if flags.Changed("redact") && o.redact != "keys" {
 		return false, usage(fmt.Errorf("unknown --redact %q: choose keys", o.redact))
