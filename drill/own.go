@@ -28,7 +28,7 @@ type Own struct {
 	Input io.Reader `json:"-"`
 	// Living is a cluster that a snapshot is saved from, in place of a file; nil for none. It is only read.
 	Living *fetch.Living `json:"-"`
-	// MaxBytes bounds what is unpacked; recovery.DefaultMaxBytes if 0.
+	// MaxBytes bounds what is unpacked; intake.DefaultMaxBytes if 0.
 	MaxBytes int64 `json:"maxBytes,omitempty"`
 	// AnyVersion has the members run the etcd that the runtime was given, whatever wrote the backup, if no version is named.
 	AnyVersion bool `json:"anyVersion,omitempty"`
