@@ -47,11 +47,8 @@ type SourceError struct {
 // Error says what was tried, why it failed, and what to do next.
 func (e *SourceError) Error() string {
 	text := fmt.Sprintf("check source %s: %v", e.Path, e.Fault)
-	if e.Why != "" {
-		text += ": " + e.Why
-	}
-	if e.Cause != nil {
-		text += ": " + strings.TrimPrefix(e.Cause.Error(), e.Fault.Error()+": ") // which may wrap the fault
+	if reason := e.Reason(); reason != "" {
+		text += ": " + reason
 	}
 	return text + "; " + e.Next()
 }
@@ -61,13 +58,14 @@ func (e *SourceError) Unwrap() []error { return []error{e.Fault, e.Cause} }
 
 // Reason says why, without the path, the fault and what to do; empty if there is nothing to say beyond the fault.
 func (e *SourceError) Reason() string {
-	switch {
-	case e.Cause == nil:
+	if e.Cause == nil {
 		return e.Why
-	case e.Why == "":
-		return e.Cause.Error()
 	}
-	return e.Why + ": " + e.Cause.Error()
+	cause := strings.TrimPrefix(e.Cause.Error(), e.Fault.Error()+": ") // which it may wrap
+	if e.Why == "" {
+		return cause
+	}
+	return e.Why + ": " + cause
 }
 
 // Next says what to do about it.

@@ -90,7 +90,7 @@ func (d *diagnosis) damage() {
 // why says what is wrong without where, which an inspection says once.
 func why(fault *recovery.SourceError) string {
 	text := fault.Fault.Error()
-	if reason := strings.TrimPrefix(fault.Reason(), text+": "); reason != "" {
+	if reason := fault.Reason(); reason != "" {
 		text += ": " + reason
 	}
 	return text
