@@ -192,6 +192,13 @@ func (m *material) partOfTransaction() (target, bool) {
 	})
 }
 
+// leased tells whether a key had a lease in any acknowledged write.
+func (m *material) leased(key ledger.Key) bool {
+	return slices.ContainsFunc(m.writes, func(e ledger.Entry) bool {
+		return slices.ContainsFunc(e.Changes, func(c ledger.Change) bool { return c.Key == key && c.Lease != 0 })
+	})
+}
+
 // besidePlainPut is a place for one more record in the revision of a plain put.
 func (m *material) besidePlainPut() (target, bool) {
 	t, found := m.plainPut()
@@ -205,12 +212,14 @@ func (m *material) besidePlainPut() (target, bool) {
 }
 
 // first returns the last record of the first key that fits and was not taken yet. It looks from the lowest revision on,
-// because a database without its last revision would only seem to be an older one.
+// because a database without its last revision would only seem to be an older one. A key that ever had a lease does not fit: a
+// member passes questions about leases on to its leader (server/etcdserver/v3_server.go, LeaseTimeToLive), so if the member that
+// was altered leads, all of them tell what it holds.
 func (m *material) first(fits func(ledger.Entry, ledger.Change, [][]byte) bool) (target, bool) {
 	for _, e := range m.writes {
 		for _, c := range e.Changes {
 			records := m.records[string(c.Key)]
-			if len(records) == 0 || m.taken[string(c.Key)] || !fits(e, c, records) {
+			if len(records) == 0 || m.taken[string(c.Key)] || m.leased(c.Key) || !fits(e, c, records) {
 				continue
 			}
 			if record := records[len(records)-1]; mainOf(record) == e.Revision && isTombstone(record) == c.Delete {
