@@ -22,7 +22,7 @@ import (
 const coreBatchBytes = 1 << 20
 
 // makeCore makes a database of all buckets of the source but that of the keys; of the keys it has the last record, because that is
-// where etcdutl counts on from when it bumps the revision. The source is walked through as etcdutl would.
+// where etcdutl counts on from when it bumps the revision.
 func makeCore(ctx context.Context, source, path string) error {
 	return viewDatabase(source, func(tx *bolt.Tx) error {
 		db, err := bolt.Open(path, 0o600, &bolt.Options{NoFreelistSync: true, NoSync: true})
@@ -36,31 +36,9 @@ func makeCore(ctx context.Context, source, path string) error {
 			}
 			return copyRest(ctx, db, name, cursor, cursor.First)
 		})
-		return errors.Join(err, db.Close(), walkKeys(ctx, tx))
+		return errors.Join(err, db.Close())
 	})
 }
-
-// walkKeys looks at every key of every bucket, and whether they are in order, as etcdutl has bbolt do each time it opens a database
-// (tx_check.go, recursivelyCheckPageKeyOrder). It notes nothing but the key before. offline.Check looks deeper; this is for a source that
-// comes without.
-func walkKeys(ctx context.Context, tx *bolt.Tx) error {
-	return tx.ForEach(func(name []byte, bucket *bolt.Bucket) error {
-		cursor, seen, last := bucket.Cursor(), 0, []byte(nil)
-		for key, _ := cursor.First(); key != nil; key, _ = cursor.Next() {
-			if seen++; seen%walkStride == 0 && ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			if seen > 1 && bytes.Compare(last, key) >= 0 {
-				return fmt.Errorf("%w: key %d of bucket %q does not come after the one before it", recovery.ErrBadStructure, seen, name)
-			}
-			last = key
-		}
-		return nil
-	})
-}
-
-// walkStride is how many keys are looked at before somebody asks whether it is still wanted.
-const walkStride = 4096
 
 // copyRest copies a bucket from where begin puts the cursor to its end.
 func copyRest(ctx context.Context, db *bolt.DB, name []byte, cursor *bolt.Cursor, begin func() (key, value []byte)) error {

@@ -20,17 +20,16 @@ import (
 
 // extract is the worker's part of offline.Extract.
 func (j *job) extract(ctx context.Context, task wire.ExtractTask) (_ *recovery.Contents, err error) {
-	c, err := copySource(ctx, task.Source)
+	c, err := takePrivate(ctx, task.Source)
 	if err != nil {
 		return nil, err
 	}
-	path, err := c.asDatabase()
-	if err != nil {
+	if err := c.verify(ctx, task.Source); err != nil {
 		return nil, err
 	}
 	x := newExtraction(task)
 	defer func() { err = errors.Join(err, x.scratch.close()) }()
-	if err := viewDatabase(path, func(tx *bolt.Tx) error { return x.all(ctx, tx) }); err != nil {
+	if err := viewDatabase(c.path, func(tx *bolt.Tx) error { return x.all(ctx, tx) }); err != nil {
 		return nil, blame(task.Source.Path, err)
 	}
 	return &x.contents, nil

@@ -24,23 +24,6 @@ type privateCopy struct {
 	warnings  []string
 }
 
-// copySource copies a source to a place that is the worker's alone and judges what can be judged without opening it as a
-// database. Digest and verdict are those of the bytes in the copy. A recovery.SavedSnapshot keeps its trailer, because etcdutl wants
-// to verify it again; see asDatabase.
-func copySource(ctx context.Context, task wire.CopyTask) (*privateCopy, error) {
-	c, err := takeCopy(ctx, task)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.judgeDigest(task); err != nil {
-		return nil, err
-	}
-	if err := c.judgeExtent(task.Path); err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
 // judgeDigest refuses a copy of another file than the one that was asked for, and one whose own hash is wrong.
 func (c *privateCopy) judgeDigest(task wire.CopyTask) error {
 	if task.SHA256 != "" && c.sha256 != task.SHA256 {
@@ -52,39 +35,8 @@ func (c *privateCopy) judgeDigest(task wire.CopyTask) error {
 	return nil
 }
 
-// takeCopy copies a source as it is and hashes what it copied. Of a task without a kind, the size decides what the source
-// is, as it does for etcd.
-func takeCopy(ctx context.Context, task wire.CopyTask) (*privateCopy, error) {
-	in, err := blob.OpenSource(task.Path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = in.Close() }() // read only
-	out, err := os.OpenFile(task.Copy, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = out.Close() }() // a copy for this process only; a lost write shows as a wrong digest or structure
-	body := blob.NewTrailingHash()
-	source := &blob.MarkedReader{Ctx: ctx, From: in}
-	size, err := io.Copy(io.MultiWriter(out, body), source)
-	if source.Err != nil {
-		return nil, &recovery.SourceError{Path: task.Path, Fault: recovery.ErrUnreadable, Cause: source.Err}
-	}
-	if err != nil {
-		return nil, err
-	}
-	c := &privateCopy{path: task.Copy, sizeBytes: size, sha256: body.Whole(), kind: task.Kind}
-	if c.kind == "" {
-		c.kind = blob.KindOf(size)
-	}
-	if c.kind == recovery.SavedSnapshot {
-		c.hashFault, c.hashWhy = body.Fault(size)
-	}
-	return c, nil
-}
-
-// copyPrivate copies a source as it is, as fast as the kernel can, and leaves it to verify to say what the copy is worth.
+// copyPrivate copies a source as it is, as fast as the kernel can, and leaves it to verify to say what the copy is worth. Of a task
+// without a kind, the size decides what the source is, as it does for etcd.
 func copyPrivate(ctx context.Context, task wire.CopyTask) (*privateCopy, error) {
 	in, err := blob.OpenSource(task.Path)
 	if err != nil {
@@ -136,8 +88,16 @@ func takePrivate(ctx context.Context, task wire.CopyTask) (*privateCopy, error) 
 	return c, nil
 }
 
-// verify reads the copy to its end, for its digest and the hash of a recovery.SavedSnapshot, and judges both by the task.
+// verify hashes the copy, and judges it by the task. Digest and verdict are those of the bytes in the copy.
 func (c *privateCopy) verify(ctx context.Context, task wire.CopyTask) error {
+	if err := c.hash(ctx); err != nil {
+		return err
+	}
+	return c.judgeDigest(task)
+}
+
+// hash reads the copy to its end, for its digest and the hash of a recovery.SavedSnapshot.
+func (c *privateCopy) hash(ctx context.Context) error {
 	in, err := os.Open(c.path)
 	if err != nil {
 		return err
@@ -152,7 +112,7 @@ func (c *privateCopy) verify(ctx context.Context, task wire.CopyTask) error {
 	if c.kind == recovery.SavedSnapshot {
 		c.hashFault, c.hashWhy = body.Fault(size)
 	}
-	return c.judgeDigest(task)
+	return nil
 }
 
 // verifySource does in place what verify does with a copy.

@@ -87,7 +87,11 @@ func (r *rebuilding) build(ctx context.Context) (err error) {
 		return err
 	}
 	go func() { verified <- r.verify(ctx) }()
-	go func() { cores <- r.restoreCores(ctx) }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		cores <- r.restoreCores(ctx)
+	}()
 	for range 3 {
 		select {
 		case err := <-verified:
@@ -96,7 +100,7 @@ func (r *rebuilding) build(ctx context.Context) (err error) {
 			}
 			cancel()
 			if r.task.Etcdutl != "" {
-				<-cores //nolint:errcheck // it was ended: it ends with the context; the library does not, and ends with the worker
+				<-ended // it ends with the context; the library does not, and ends with the worker
 			}
 			return err
 		case failed := <-cores:
@@ -130,7 +134,11 @@ func (r *rebuilding) askVersion(ctx context.Context) (err error) {
 func (r *rebuilding) restoreCores(ctx context.Context) error {
 	start := time.Now()
 	core := filepath.Join(filepath.Dir(r.task.Source.Copy), "core")
-	if err := makeCore(ctx, r.source.path, core); err != nil {
+	err := blob.CheckPages(ctx, r.source.path) // as etcdutl has bbolt walk them each time it opens a database
+	if err == nil {
+		err = makeCore(ctx, r.source.path, core)
+	}
+	if err != nil {
 		return blame(r.task.Source.Path, err)
 	}
 	r.laps.add(recovery.LapCore, start, 0)

@@ -22,8 +22,11 @@ import (
 // survey is the worker's part of offline.Inspect that looks at a database. What it learned before it failed is returned beside the
 // error.
 func (j *job) survey(ctx context.Context, task wire.SurveyTask) (*recovery.Database, error) {
-	c, err := takeCopy(ctx, task.Source)
+	c, err := copyPrivate(ctx, task.Source)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.hash(ctx); err != nil {
 		return nil, err
 	}
 	db := &recovery.Database{Path: task.Source.Path, Kind: c.kind, Hash: recovery.HashNone, SizeBytes: c.sizeBytes, SHA256: c.sha256}
@@ -38,13 +41,9 @@ func (j *job) survey(ctx context.Context, task wire.SurveyTask) (*recovery.Datab
 		return db, err
 	}
 	db.Warnings = c.warnings
-	path, err := c.asDatabase()
-	if err != nil {
-		return db, err
-	}
 	content := &recovery.Content{}
-	if err = blob.CheckPages(ctx, path); err == nil {
-		err = viewDatabase(path, func(tx *bolt.Tx) error { return readContent(ctx, content, tx) })
+	if err = blob.CheckPages(ctx, c.path); err == nil {
+		err = viewDatabase(c.path, func(tx *bolt.Tx) error { return readContent(ctx, content, tx) })
 	}
 	if err != nil {
 		return db, blame(task.Source.Path, err)
