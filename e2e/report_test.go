@@ -15,12 +15,12 @@ var _ = Describe("a job of GitHub", Label("cli", "etcd"), func() {
 		summary, outputs := filepath.Join(someone.home, "summary.md"), filepath.Join(someone.home, "outputs")
 		Expect(os.WriteFile(summary, []byte("# before\n"), 0o600)).To(Succeed())
 		someone.env = []string{"GITHUB_ACTIONS=true", "GITHUB_STEP_SUMMARY=" + summary, "GITHUB_OUTPUT=" + outputs}
-		p := someone.drill("--lose", "all", "--source", "db", "--keys", "300", "--rto", "1ms", "-w", "json")
+		p := someone.drill("--source", "db", "--keys", "300", "--rto", "1ms", "-w", "json")
 		p.ends(ctx, 1, time.Minute)
 		document(p.Out.Contents())
 
 		told := string(p.Err.Contents())
-		Expect(told).To(MatchRegexp(`(?m)^::error title=etcd-drill%3A intact%2C target missed::3 members, all killed.*MISSED`))
+		Expect(told).To(MatchRegexp(`(?m)^::error title=etcd-drill%3A intact%2C target missed::3 members, quorum killed.*MISSED`))
 		Expect(string(must(os.ReadFile(summary)))).To(And(HavePrefix("# before\n## etcd-drill: failed\n"), ContainSubstring("❌ **INTACT**")))
 		Expect(string(must(os.ReadFile(outputs)))).To(MatchRegexp(`^verdict=intact\nresult=failed\nrto=[0-9.ms]+\nrpo=[0-9.ms]+\nlost=\d+\n$`))
 		Expect(string(must(os.ReadFile(filepath.Join(p.out, "junit.xml"))))).To(And(
@@ -38,7 +38,7 @@ var _ = Describe("a job of GitHub", Label("cli", "etcd"), func() {
 
 var _ = Describe("the page of a drill", Label("cli", "etcd"), func() {
 	It("lies beside its report, answers the three questions, and is rendered again as it was", func(ctx SpecContext) {
-		p := newUser().drill("--lose", "all", "--source", "db", "--keys", "300", "--rto", "10m")
+		p := newUser().drill("--source", "db", "--keys", "300", "--rto", "10m")
 		p.ends(ctx, 0, time.Minute)
 		page := filepath.Join(p.out, "report.html")
 		first := must(os.ReadFile(page))

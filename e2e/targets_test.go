@@ -9,7 +9,7 @@ import (
 
 var _ = Describe("targets", Label("cli", "etcd"), func() {
 	It("are missed by a recovery that takes longer, although the data is intact", func(ctx SpecContext) {
-		p := newUser().drill("--lose", "all", "--source", "db", "--keys", "300", "--rto", "1ms", "--max-lost", "1000000", "-w", "json")
+		p := newUser().drill("--source", "db", "--keys", "300", "--rto", "1ms", "--max-lost", "1000000", "-w", "json")
 		p.ends(ctx, 1, time.Minute)
 		drill := document(p.Out.Contents())["drills"].([]any)[0].(map[string]any)
 		Expect(drill["verdict"]).To(HaveKeyWithValue("outcome", "intact"))
