@@ -18,6 +18,7 @@ import (
 	"github.com/etcd-drill/etcd-drill/recovery"
 	"github.com/etcd-drill/etcd-drill/recovery/fetch"
 	"github.com/etcd-drill/etcd-drill/recovery/intake"
+	"github.com/etcd-drill/etcd-drill/recovery/offline"
 )
 
 // Own is a backup that somebody has. It is drilled by itself: there is no cluster to be lost, and no ledger.
@@ -134,6 +135,7 @@ func (d *Drill) rehearseOwn(ctx context.Context) (r rehearsal, err error) {
 	if p.Plan, err = d.planOwn(); err != nil {
 		return r, err
 	}
+	d.how = append(d.how, offline.FromCopy(d.checked()))
 	if p.Reborn, err = d.Restore(ctx, p.Plan, d.bootOwn()...); err != nil {
 		return r, fmt.Errorf("recover: %w", err)
 	}
@@ -210,10 +212,13 @@ func (d *Drill) fetchFile(ctx context.Context) (err error) {
 // killed and somebody else cleans up: the backup may hold anything.
 func (d *Drill) given() string { return filepath.Join(d.run.WorkDir(), "given") }
 
+// checked is where the copy is kept that the backup was checked on, until the members are restored from it.
+func (d *Drill) checked() string { return filepath.Join(d.run.WorkDir(), "checked") }
+
 // checkReceived reads the backup offline, and holds it against its manifest.
 func (d *Drill) checkReceived(ctx context.Context) (err error) {
 	own := *d.spec.Own
-	if d.own.source, err = d.own.received.Check(ctx, d.opts.Worker); err != nil {
+	if d.own.source, err = d.own.received.Check(ctx, d.opts.Worker, offline.KeepCopy(d.checked())); err != nil {
 		return err
 	}
 	if m := d.own.manifest; m != nil {

@@ -5,7 +5,8 @@ import "time"
 // LapName names a part of a restore.
 type LapName string
 
-// The parts of a restore. The hash is checked while etcdutl is at work on a core of the same copy; all else comes in this order.
+// The parts of a restore. The hash is computed while the copy is made and etcdutl is at work on a core of it; all else comes in this
+// order.
 const (
 	LapCopy    LapName = "copy"    // the private copy of the source
 	LapHash    LapName = "hash"    // its digest, and the hash that a saved snapshot carries

@@ -59,7 +59,7 @@ func ManifestOf(src recovery.Source, c recovery.Contents) Manifest {
 	}
 }
 
-// MakeManifest reads a backup that was received, in workers and on copies in offline.Worker.Scratch, and writes down what it holds.
+// MakeManifest reads a backup that was received, in workers that use offline.Worker.Scratch, and writes down what it holds.
 func MakeManifest(ctx context.Context, w offline.Worker, r Received) (_ Manifest, err error) {
 	src, err := r.Check(ctx, w)
 	if err != nil {

@@ -169,8 +169,8 @@ func receiveDirectory(ctx context.Context, w offline.Worker, received Received, 
 
 // Check examines the backup as offline.Check does. A file that changed since it was received is recovery.ErrInUse, whatever
 // was found in it.
-func (r Received) Check(ctx context.Context, w offline.Worker) (recovery.Source, error) {
-	source, err := offline.Check(ctx, w, r.Kind, r.Path)
+func (r Received) Check(ctx context.Context, w offline.Worker, opts ...offline.CheckOption) (recovery.Source, error) {
+	source, err := offline.Check(ctx, w, r.Kind, r.Path, opts...)
 	if ctx.Err() == nil {
 		if changed := r.Unchanged(); changed != nil {
 			return recovery.Source{}, changed

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -37,12 +38,14 @@ func Check(ctx context.Context, w Worker, kind recovery.Kind, path string, opts 
 	var resp wire.Response
 	err = w.withCopy(path, func(copyPath string) (err error) {
 		task := wire.CheckTask{Source: wire.CopyTask{Kind: kind, Path: path, Copy: copyPath, SkipHashCheck: options.skipHash}}
-		resp, err = w.run(ctx, "check "+path, wire.Request{Check: &task})
+		if resp, err = w.run(ctx, "check "+path, wire.Request{Check: &task}); err == nil {
+			err = resp.Failure.Err()
+		}
+		if err == nil && options.keep != "" {
+			err = keepCopy(copyPath, options.keep)
+		}
 		return err
 	})
-	if err == nil {
-		err = resp.Failure.Err()
-	}
 	if err != nil {
 		return recovery.Source{}, sourceFault(path, err)
 	}
@@ -55,25 +58,44 @@ func Check(ctx context.Context, w Worker, kind recovery.Kind, path string, opts 
 // CheckOption changes what Check demands.
 type CheckOption func(*checkOptions)
 
-type checkOptions struct{ skipHash bool }
+type checkOptions struct {
+	skipHash bool
+	keep     string
+}
 
 // SkipHash accepts a recovery.SavedSnapshot whose hash is missing or wrong, for people who have nothing better. Everything else is
 // checked all the same, so that a file which is cut off, or whose pages make no sense, is still refused; but a value that was
 // changed is not seen, and the manifest says so.
 func SkipHash() CheckOption { return func(o *checkOptions) { o.skipHash = true } }
 
+// KeepCopy leaves the copy that was examined at this path, with mode 0600, for FromCopy. The path is on the file system of Worker.Scratch,
+// and nothing may be there. After an error of Check nothing is.
+func KeepCopy(path string) CheckOption { return func(o *checkOptions) { o.keep = path } }
+
+func keepCopy(from, to string) error {
+	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("keep copy at %s: %w", to, errors.Join(err, fs.ErrExist))
+	}
+	return os.Rename(from, to)
+}
+
 // withCopy lends a path for a private copy of the source in a folder of its own, and removes the folder.
-func (w Worker) withCopy(source string, use func(copyPath string) error) (err error) {
+func (w Worker) withCopy(source string, use func(copyPath string) error) error {
+	return w.withScratch(source, func(dir string) error { return use(filepath.Join(dir, "copy")) })
+}
+
+// withScratch lends a folder to a worker, and removes it.
+func (w Worker) withScratch(source string, use func(dir string) error) (err error) {
 	scratch := w.Scratch
 	if scratch == "" {
 		scratch = filepath.Dir(source)
 	}
-	dir, err := os.MkdirTemp(scratch, ".etcd-drill-check-*")
+	dir, err := os.MkdirTemp(scratch, ".etcd-drill-work-*")
 	if err != nil {
-		return fmt.Errorf("make room for a copy (see Worker.Scratch): %w", err)
+		return fmt.Errorf("make room for a worker (see Worker.Scratch): %w", err)
 	}
 	defer func() { err = blob.JoinCleanup(err, os.RemoveAll(dir)) }()
-	return use(filepath.Join(dir, "copy"))
+	return use(dir)
 }
 
 // sourceFault blames the source for a worker that died of it, and says for everything else what was tried.

@@ -32,8 +32,9 @@ type Extraction struct {
 }
 
 // Extract writes out what a checked source holds: every record above the compaction point, tombstones included, sorted by
-// revision; every key at the restore point, sorted bytewise; and what there is beside keys. It works in a worker and on a
-// copy, like Check. The history is streamed; for the keyspace the worker holds every live key, without its value.
+// revision; every key at the restore point, sorted bytewise; and what there is beside keys. It works in a worker, like Check, but
+// makes no copy: the source is read in its place, neither locked nor mapped, and its digest compared when all has been read.
+// Memory does not grow with the source; what must come in another order is sorted in files, in Worker.Scratch.
 //
 // A source that changed since Check is an error wrapping recovery.ErrSourceChanged. After an error none of the files exists.
 func Extract(ctx context.Context, w Worker, src recovery.Source, x Extraction) (recovery.Contents, error) {
@@ -55,9 +56,10 @@ func Extract(ctx context.Context, w Worker, src recovery.Source, x Extraction) (
 		}
 	}
 	var resp wire.Response
-	err := w.withCopy(src.Path, func(copyPath string) (err error) {
+	err := w.withScratch(src.Path, func(dir string) (err error) {
 		task := wire.ExtractTask{
-			Source:    wire.CopyTask{Kind: src.Kind, Path: src.Path, Copy: copyPath, SHA256: src.SHA256, SkipHashCheck: src.HashSkipped},
+			Source:    wire.CopyTask{Kind: src.Kind, Path: src.Path, SHA256: src.SHA256, SkipHashCheck: src.HashSkipped},
+			Scratch:   dir,
 			DigestKey: x.DigestKey, History: x.History, Keyspace: x.Keyspace, Leases: x.Leases, State: x.State,
 			RestorePoint: src.RestorePoint, Compacted: src.Compacted, BumpedTo: x.BumpedTo,
 			Beat: []byte(x.Beat), Cover: x.Cover,

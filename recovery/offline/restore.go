@@ -71,9 +71,16 @@ func OneByOne() RestoreOption {
 	return func(r *restoreRun) { r.oneByOne = true }
 }
 
+// FromCopy has the members restored from a copy of the source that Check has kept, see KeepCopy, in the place of one that is made now.
+// Its digest must be that of the source, which is not read again; the copy becomes the first member's database, and is gone
+// whatever comes of the restore. It does not go with OneByOne.
+func FromCopy(path string) RestoreOption {
+	return func(r *restoreRun) { r.kept = path }
+}
+
 // Restore prepares the data directories of all members of the plan, as scratch/NAME, in a worker process. It copies the source
 // once, checks the hash of that copy, and has etcdutl restore the first member from it. The others get logs that etcdutl makes
-// for them and the database of the first, which would be the same: etcdutl writes nothing into it that tells members apart.
+// for them and a copy of the database of the first, which would be the same: etcdutl writes nothing into it that tells members apart.
 //
 // Each is made in a staging folder and gets its name when all have succeeded and are who the plan says. It needs room for the
 // source once per member, at least twice, and for 128 MB of log per member; that, and whether the targets can be made, is looked
@@ -89,12 +96,15 @@ func Restore(ctx context.Context, w Worker, p recovery.Plan, scratch string, opt
 	if err != nil {
 		return Restored{}, fmt.Errorf("restore: %w", err)
 	}
-	if err := checkTargets(p, scratch); err != nil {
-		return Restored{}, err
-	}
 	run := &restoreRun{worker: w, plan: p, scratch: scratch}
 	for _, opt := range opts {
 		opt(run)
+	}
+	if run.kept != "" && run.oneByOne {
+		return Restored{}, errors.New("restore: a copy that is kept is one, and members that are restored one by one need one each")
+	}
+	if err := checkTargets(p, scratch, run.kept != ""); err != nil {
+		return Restored{}, err
 	}
 	return run.do(ctx)
 }
@@ -105,6 +115,7 @@ type restoreRun struct {
 	plan     recovery.Plan
 	scratch  string
 	oneByOne bool
+	kept     string        // a copy of the source; empty to make one
 	parts    []restorePart // one for each member
 	laps     []recovery.Lap
 	etcdutl  string
@@ -221,7 +232,11 @@ func (r *restoreRun) taskOf(from, to int) (wire.RestoreTask, error) {
 		})
 	}
 	task.Source.Copy = filepath.Join(r.parts[from].staging, "source")
-	return task, nil
+	if r.kept == "" {
+		return task, nil
+	}
+	task.Source.Copied = true
+	return task, os.Rename(r.kept, task.Source.Copy)
 }
 
 // walIn is where the member's log lies in this data directory if it is kept apart; empty if not.

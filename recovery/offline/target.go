@@ -122,11 +122,16 @@ func needBytes(s recovery.Source, members int) int64 {
 // growthBytes is by how much a database may grow when it is changed: bbolt allocates so much in advance (db.go, AllocSize).
 const growthBytes = 16 << 20
 
-// checkTargets refuses a restore that would fail later, and leave more behind than a sentence.
-func checkTargets(p recovery.Plan, scratch string) error {
+// checkTargets refuses a restore that would fail later, and leave more behind than a sentence. A copy of the source that was kept has
+// its room already.
+func checkTargets(p recovery.Plan, scratch string, kept bool) error {
+	need := needBytes(p.Source, len(p.Members))
+	if kept {
+		need -= p.Source.SizeBytes
+	}
 	for _, member := range p.Members {
 		target := Target{DataDir: filepath.Join(scratch, member.Name)}
-		if err := target.Check(needBytes(p.Source, len(p.Members))); err != nil {
+		if err := target.Check(need); err != nil {
 			return fmt.Errorf("restore member %s: %w", member.Name, err)
 		}
 	}

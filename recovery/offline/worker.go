@@ -1,9 +1,9 @@
 // Package offline asks about backups and data directories that lie on this machine, and makes data directories of them: Check, Inspect,
 // Extract, Restore, Vet.
 //
-// Everything that opens a backup happens in a worker process (see Worker and Serve) and on a copy, because bbolt and etcd end the
-// process on damaged files in ways that Go cannot catch, and because some of etcd's own tools write to the file that they inspect.
-// The package never starts a member.
+// Everything that opens a backup as a database happens in a worker process (see Worker and Serve) and on a copy, because bbolt and etcd
+// end the process on damaged files in ways that Go cannot catch, and because some of etcd's own tools write to the file that they
+// inspect. The package never starts a member.
 package offline
 
 import (
@@ -30,8 +30,8 @@ type Worker struct {
 	Path string
 	Args []string
 	Env  []string // added to the environment of this process
-	// Scratch is the folder in which Check and Extract make their copies of the source, each the size of the file; the
-	// folder of the source if empty.
+	// Scratch is the folder in which Check and Inspect make their copies of a source, each the size of the file, and Extract sorts what
+	// it reads; the folder of the source if empty.
 	Scratch string
 	// Etcdutl is a program that Restore has the workers run in place of the library that they are linked with: the etcdutl of
 	// the plan's version, see recovery.NeedsOwnTool. The library restores if it is empty.

@@ -3,6 +3,7 @@
 package blob
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,33 +74,37 @@ func Retrace(ctx context.Context, out, in *os.File) error {
 // chunkBytes is how much is copied before somebody looks whether it is still wanted.
 const chunkBytes = 32 << 20
 
-// CopyFile makes a new file with the content of another, by sharing its blocks where that can be, which it reports.
-func CopyFile(ctx context.Context, from, to string) (cloned bool, err error) {
+// CopyFile makes a new file with the content of another, by sharing its blocks where that can be, and puts it on disk.
+func CopyFile(ctx context.Context, from, to string) (err error) {
 	in, err := os.Open(from)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer func() { _ = in.Close() }() // read only
 	out, err := os.OpenFile(to, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	if Clone(out, in) {
-		return true, nil
+	if !Clone(out, in) {
+		err = CopyChunks(ctx, out, in, func(int64) {})
 	}
-	return false, CopyChunks(ctx, out, in)
+	return cmp.Or(err, out.Sync())
 }
 
-// CopyChunks lets the kernel copy, from where both files stand to the end.
-func CopyChunks(ctx context.Context, out, in *os.File) error {
-	for {
+// CopyChunks lets the kernel copy, from where both files stand to the end. Reached is told how many bytes have been copied.
+func CopyChunks(ctx context.Context, out, in *os.File, reached func(bytes int64)) error {
+	for done := int64(0); ; reached(done) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if _, err := io.CopyN(out, in, chunkBytes); errors.Is(err, io.EOF) {
+		n, err := io.CopyN(out, in, chunkBytes)
+		done += n
+		switch {
+		case errors.Is(err, io.EOF):
+			reached(done)
 			return nil
-		} else if err != nil {
+		case err != nil:
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
@@ -33,7 +34,39 @@ const maxPageFaults = 3
 
 // CheckPages looks at every page of a database that reaches as far as its meta pages say: that it is where it says it is, belongs to
 // one place of the tree, and that all keys lie in it and in order.
-func CheckPages(ctx context.Context, path string) error {
+func CheckPages(ctx context.Context, path string) error { return ReadPages(ctx, path, Visitor{}) }
+
+// Visitor is shown what a database holds. Buckets in buckets, of which etcd has none, are an error where Entry is set.
+type Visitor struct {
+	Bucket func(name []byte) error // before its entries
+	Entry  func(Entry) error       // in the order of the keys
+}
+
+// Entry is a key of a bucket and its value. What it points to is valid during the visit only.
+type Entry struct {
+	Bucket, Key []byte
+	file        io.ReaderAt
+	head        []byte // what of the value is in memory, if all of it is
+	at, bytes   int64  // of the value
+}
+
+// AppendValue reads the value.
+func (e Entry) AppendValue(to []byte) ([]byte, error) {
+	if e.head != nil {
+		return append(to, e.head...), nil
+	}
+	from := len(to)
+	to = slices.Grow(to, int(e.bytes))[:from+int(e.bytes)]
+	_, err := e.file.ReadAt(to[from:], e.at)
+	return to, err
+}
+
+// In returns the entry for after the visit: without its key and bucket, and with a value that is read from this file, which is the
+// same one.
+func (e Entry) In(file io.ReaderAt) Entry { return Entry{file: file, at: e.at, bytes: e.bytes} }
+
+// ReadPages is CheckPages that shows what it finds until it finds a fault.
+func ReadPages(ctx context.Context, path string, visitor Visitor) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -53,7 +86,7 @@ func CheckPages(ctx context.Context, path string) error {
 	if meta.imageBytes() > info.Size() {
 		return fmt.Errorf("%w: its pages reach to byte %d, the file has %d", recovery.ErrBadStructure, meta.imageBytes(), info.Size())
 	}
-	w := &pageWalk{ctx: ctx, file: file, meta: meta, claimed: make([]uint64, meta.highWater/64+1)}
+	w := &pageWalk{ctx: ctx, file: file, meta: meta, visitor: visitor, claimed: make([]uint64, meta.highWater/64+1)}
 	w.claim(0, 0) // the meta pages
 	w.claim(1, 0)
 	if err := w.tree(binary.LittleEndian.Uint64(meta.bytes[boltRootAt:]), nil, nil); err != nil {
@@ -73,6 +106,9 @@ type pageWalk struct {
 	ctx     context.Context
 	file    io.ReaderAt
 	meta    boltMeta
+	visitor Visitor
+	name    []byte   // of the bucket at the top
+	depth   int      // how many buckets deep
 	claimed []uint64 // a bit for each page that was met
 	met     uint64
 	count   int
@@ -201,6 +237,10 @@ func (w *pageWalk) elements(a area, low, high []byte) error {
 			if err := w.bucket(a, e); err != nil {
 				return err
 			}
+		case !branch:
+			if err := w.show(a, e); err != nil {
+				return err
+			}
 		}
 		last = e
 	}
@@ -237,8 +277,38 @@ func (w *pageWalk) element(a area, branch bool, i int64) (element, error) {
 	return e, err
 }
 
+// show shows an entry of a bucket to the visitor.
+func (w *pageWalk) show(a area, e element) error {
+	if w.visitor.Entry == nil || w.depth != 1 || w.count > 0 {
+		return nil
+	}
+	entry := Entry{Bucket: w.name, Key: e.key, file: w.file, at: a.at + e.valueAt, bytes: e.bytes}
+	if end := e.valueAt + e.bytes; end <= int64(len(a.head)) {
+		entry.head = a.head[e.valueAt:end]
+	}
+	return w.visitor.Entry(entry)
+}
+
+// enter is called at the beginning of a bucket.
+func (w *pageWalk) enter(name []byte) error {
+	if w.depth++; w.depth == 1 {
+		w.name = bytes.Clone(name)
+	}
+	switch {
+	case w.count > 0 || w.visitor.Entry == nil:
+		return nil
+	case w.depth > 1:
+		return fmt.Errorf("%w: bucket %q holds a bucket, and none of etcd's does", recovery.ErrBadStructure, w.name)
+	}
+	return w.visitor.Bucket(w.name)
+}
+
 // bucket looks at a bucket in a leaf.
 func (w *pageWalk) bucket(a area, e element) error {
+	defer func() { w.depth-- }()
+	if err := w.enter(e.key); err != nil {
+		return err
+	}
 	if e.bytes < boltBucketBytes {
 		w.fault("page %d: bucket %q is cut off", a.id, e.key)
 		return nil

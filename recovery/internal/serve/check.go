@@ -20,12 +20,15 @@ const UnseenChange = "no hash was verified: a changed value is not detectable wi
 // check is the worker's part of offline.Check. It reads the copy while its hash is still being computed; if both are bad, the hash is the
 // reason that is told.
 func (j *job) check(ctx context.Context, task wire.CheckTask) (*recovery.Source, error) {
-	c, err := takePrivate(ctx, task.Source)
+	c, err := copyPrivate(ctx, task.Source)
 	if err != nil {
 		return nil, err
 	}
+	if err := c.refuse(task.Source); err != nil {
+		return nil, err
+	}
 	verified := make(chan error, 1)
-	go func() { verified <- c.verify(ctx, task.Source) }()
+	go func() { verified <- c.verify(task.Source) }()
 	source := &recovery.Source{
 		Kind: c.kind, Path: task.Source.Path, SizeBytes: c.sizeBytes, Warnings: c.warnings,
 		HashSkipped: task.Source.SkipHashCheck && c.kind == recovery.SavedSnapshot,
@@ -49,13 +52,18 @@ func (j *job) check(ctx context.Context, task wire.CheckTask) (*recovery.Source,
 
 // viewDatabase opens a private copy read-only. Nothing is written, so a panic is the content's fault.
 func viewDatabase(path string, view func(*bolt.Tx) error) error {
-	err := survive(func() error {
+	return survived(func() error {
 		db, err := bolt.Open(path, 0o400, &bolt.Options{ReadOnly: true})
 		if err != nil {
 			return fmt.Errorf("%w: open: %w", recovery.ErrBadStructure, err)
 		}
 		return errors.Join(db.View(view), db.Close())
 	})
+}
+
+// survived is survive where nothing is written, so that a panic is the content's fault.
+func survived(read func() error) error {
+	err := survive(read)
 	if errors.Is(err, errPanicked) {
 		return fmt.Errorf("%w: %w", recovery.ErrBadStructure, err)
 	}

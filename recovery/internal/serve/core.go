@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
+	"os"
 
 	bolt "go.etcd.io/bbolt"
 	"go.etcd.io/etcd/server/v3/storage/schema"
 
-	"github.com/etcd-drill/etcd-drill/recovery"
 	"github.com/etcd-drill/etcd-drill/recovery/internal/blob"
 )
 
@@ -22,46 +21,90 @@ import (
 const coreBatchBytes = 1 << 20
 
 // makeCore makes a database of all buckets of the source but that of the keys; of the keys it has the last record, because that is
-// where etcdutl counts on from when it bumps the revision.
+// where etcdutl counts on from when it bumps the revision. It looks at all pages of the source, as etcdutl has bbolt do.
 func makeCore(ctx context.Context, source, path string) error {
-	return viewDatabase(source, func(tx *bolt.Tx) error {
-		db, err := bolt.Open(path, 0o600, &bolt.Options{NoFreelistSync: true, NoSync: true})
-		if err != nil {
-			return err
+	in, err := os.Open(source)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }() // read only
+	core, err := newCore(path)
+	if err != nil {
+		return err
+	}
+	var lastKey []byte
+	var last blob.Entry
+	err = blob.ReadPages(ctx, source, blob.Visitor{Bucket: core.bucket, Entry: func(e blob.Entry) error {
+		if !isKeys(e.Bucket) {
+			return core.entry(e)
 		}
-		err = tx.ForEach(func(name []byte, bucket *bolt.Bucket) error {
-			cursor := bucket.Cursor()
-			if bytes.Equal(name, schema.Key.Name()) {
-				return copyRest(ctx, db, name, cursor, cursor.Last)
-			}
-			return copyRest(ctx, db, name, cursor, cursor.First)
-		})
-		return errors.Join(err, db.Close())
+		lastKey, last = append(lastKey[:0], e.Key...), e.In(in)
+		return nil
+	}})
+	if err == nil && lastKey != nil {
+		last.Bucket, last.Key = schema.Key.Name(), lastKey
+		err = core.entry(last)
+	}
+	return errors.Join(err, core.close(err == nil))
+}
+
+func isKeys(bucket []byte) bool { return bytes.Equal(bucket, schema.Key.Name()) }
+
+// core is a small database that is being written.
+type core struct {
+	db    *bolt.DB
+	batch []func(*bolt.Tx) error
+	bytes int
+}
+
+func newCore(path string) (*core, error) {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{NoFreelistSync: true, NoSync: true})
+	return &core{db: db}, err
+}
+
+func (c *core) bucket(name []byte) error {
+	return c.add(len(name), func(tx *bolt.Tx) error {
+		_, err := tx.CreateBucketIfNotExists(name)
+		return err
 	})
 }
 
-// copyRest copies a bucket from where begin puts the cursor to its end.
-func copyRest(ctx context.Context, db *bolt.DB, name []byte, cursor *bolt.Cursor, begin func() (key, value []byte)) error {
-	key, value := begin()
-	for {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		err := db.Update(func(tx *bolt.Tx) error {
-			into, err := tx.CreateBucketIfNotExists(name)
-			for size := 0; err == nil && key != nil && size < coreBatchBytes; key, value = cursor.Next() {
-				if value == nil {
-					return fmt.Errorf("%w: bucket %q holds a bucket, and none of etcd's does", recovery.ErrBadStructure, name)
-				}
-				size += len(key) + len(value)
-				err = into.Put(key, value)
-			}
-			return err
-		})
-		if err != nil || key == nil {
-			return err
-		}
+func (c *core) entry(e blob.Entry) error {
+	value, err := e.AppendValue(nil)
+	if err != nil {
+		return err
 	}
+	name, key := bytes.Clone(e.Bucket), bytes.Clone(e.Key)
+	return c.add(len(key)+len(value), func(tx *bolt.Tx) error { return tx.Bucket(name).Put(key, value) })
+}
+
+func (c *core) add(bytes int, write func(*bolt.Tx) error) error {
+	c.batch, c.bytes = append(c.batch, write), c.bytes+bytes
+	if c.bytes < coreBatchBytes {
+		return nil
+	}
+	return c.flush()
+}
+
+func (c *core) flush() error {
+	err := c.db.Update(func(tx *bolt.Tx) error {
+		for _, write := range c.batch {
+			if err := write(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	c.batch, c.bytes = c.batch[:0], 0
+	return err
+}
+
+// close writes what is left, if the core is to be complete.
+func (c *core) close(complete bool) (err error) {
+	if complete {
+		err = c.flush()
+	}
+	return errors.Join(err, c.db.Close())
 }
 
 // sameContent tells whether two databases hold the same.
@@ -116,7 +159,7 @@ func mergeCore(core, path string) error {
 				if err != nil {
 					return err
 				}
-				if bytes.Equal(name, schema.Key.Name()) {
+				if isKeys(name) {
 					return mergeLastRecord(into, bucket)
 				}
 				return mergeBucket(into, bucket)

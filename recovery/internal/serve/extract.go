@@ -18,19 +18,17 @@ import (
 	"github.com/etcd-drill/etcd-drill/recovery/internal/wire"
 )
 
-// extract is the worker's part of offline.Extract.
+// extract is the worker's part of offline.Extract. The source is read in its place, and hashed afterwards: what was read is what has
+// that digest, or somebody changed it and back again meanwhile.
 func (j *job) extract(ctx context.Context, task wire.ExtractTask) (_ *recovery.Contents, err error) {
-	c, err := takePrivate(ctx, task.Source)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.verify(ctx, task.Source); err != nil {
-		return nil, err
-	}
 	x := newExtraction(task)
 	defer func() { err = errors.Join(err, x.scratch.close()) }()
-	if err := viewDatabase(c.path, func(tx *bolt.Tx) error { return x.all(ctx, tx) }); err != nil {
-		return nil, blame(task.Source.Path, err)
+	failed := survived(func() error { return x.all(ctx) })
+	if err := verifySource(ctx, task.Source); err != nil {
+		return nil, err
+	}
+	if failed != nil {
+		return nil, blame(task.Source.Path, failed)
 	}
 	return &x.contents, nil
 }
@@ -67,7 +65,7 @@ type edition struct {
 func newExtraction(task wire.ExtractTask) *extraction {
 	x := &extraction{
 		task: task, digest: ledger.Digester(task.DigestKey), cover: task.Coverer(), attached: map[int64][]ledger.Key{},
-		scratch: &spills{dir: filepath.Dir(task.Source.Copy)},
+		scratch: &spills{dir: task.Scratch},
 	}
 	x.editions = ledger.NewSorter(func(a, b edition) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Rev, b.Rev), cmp.Compare(a.Sub, b.Sub))
@@ -83,25 +81,32 @@ func newExtraction(task wire.ExtractTask) *extraction {
 	return x
 }
 
-func (x *extraction) all(ctx context.Context, tx *bolt.Tx) error {
-	if err := x.readHistory(ctx, tx); err != nil {
+func (x *extraction) all(ctx context.Context) error {
+	path := filepath.Join(x.task.Scratch, "core")
+	rest, err := newCore(path)
+	if err != nil {
+		return err
+	}
+	err = x.readHistory(ctx, rest)
+	if err := errors.Join(err, rest.close(err == nil)); err != nil {
 		return err
 	}
 	if err := x.writeKeyspace(); err != nil {
 		return err
 	}
 	if x.task.State != "" {
-		if err := writeState(tx, x.task, x.attached, &x.contents); err != nil {
+		err := viewDatabase(path, func(tx *bolt.Tx) error { return writeState(tx, x.task, x.attached, &x.contents) })
+		if err != nil {
 			return err
 		}
 	}
-	return x.hash.finish(ctx, tx, &x.contents)
+	return x.hash.finish(ctx, x.task.Source.Path, &x.contents)
 }
 
-// readHistory walks over all records, and writes those above the compaction point.
-func (x *extraction) readHistory(ctx context.Context, tx *bolt.Tx) error {
+// readHistory walks over all records, writes those above the compaction point, and keeps the rest of the database.
+func (x *extraction) readHistory(ctx context.Context, rest *core) error {
 	return writeLines(x.task.History, &x.contents.Records, func(write func(ledger.Record) error) error {
-		return forEachRecord(ctx, tx, func(r rawRecord) error {
+		return readRecords(ctx, x.task.Source.Path, rest, func(r rawRecord) error {
 			x.hash.take(r)
 			v := x.editionOf(r)
 			if err := x.editions.Add(v); err != nil {
@@ -215,7 +220,7 @@ func digestNames(names *ledger.Sorter[ledger.Key]) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// spills makes files for what is sorted outside of memory, in the folder of the worker's copy, which the parent removes.
+// spills makes files for what is sorted outside of memory, in a folder that the parent removes.
 type spills struct {
 	dir   string
 	files []*os.File

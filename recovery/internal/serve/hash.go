@@ -7,7 +7,6 @@ import (
 	"hash/crc32"
 	"iter"
 
-	bolt "go.etcd.io/bbolt"
 	"go.etcd.io/etcd/server/v3/storage/mvcc"
 	"go.etcd.io/etcd/server/v3/storage/schema"
 
@@ -75,11 +74,11 @@ func (h *kvHash) keepPlaceholder(main, sub int64) error {
 }
 
 // finish walks over the records again where some were compacted, and writes the hash down.
-func (h *kvHash) finish(ctx context.Context, tx *bolt.Tx, into *recovery.Contents) error {
+func (h *kvHash) finish(ctx context.Context, path string, into *recovery.Contents) error {
 	into.CompactRevision = -1 // as etcd says that there was none
 	if h.compacted > 0 {
 		into.CompactRevision = h.compacted
-		if err := h.addKept(ctx, tx); err != nil {
+		if err := h.addKept(ctx, path); err != nil {
 			return err
 		}
 	}
@@ -90,7 +89,7 @@ func (h *kvHash) finish(ctx context.Context, tx *bolt.Tx, into *recovery.Content
 	return nil
 }
 
-func (h *kvHash) addKept(ctx context.Context, tx *bolt.Tx) error {
+func (h *kvHash) addKept(ctx context.Context, path string) error {
 	kept, err := h.kept.Sorted()
 	if err != nil {
 		return err
@@ -102,7 +101,7 @@ func (h *kvHash) addKept(ctx context.Context, tx *bolt.Tx) error {
 		return err
 	}
 	leaveOut := h.any || h.bumped
-	return forEachRecord(ctx, tx, func(r rawRecord) error {
+	return readRecords(ctx, path, nil, func(r rawRecord) error {
 		switch {
 		case r.rev.Main > h.revision:
 			return nil

@@ -37,7 +37,7 @@ func (j *job) restore(ctx context.Context, task wire.RestoreTask) (*wire.Rebuilt
 	if err := r.merge(); err != nil {
 		return nil, err
 	}
-	if err := r.finishTwins(ctx); err != nil {
+	if err := r.makeTwins(ctx); err != nil {
 		return nil, err
 	}
 	r.made.SHA256 = r.source.sha256
@@ -58,66 +58,56 @@ func (j *job) restore(ctx context.Context, task wire.RestoreTask) (*wire.Rebuilt
 type rebuilding struct {
 	job    *job
 	task   wire.RestoreTask
+	began  time.Time // the copy, and its hash
 	source *privateCopy
 	laps   *laps
 	made   wire.Rebuilt
 }
 
-// takeSource makes the private copy, and refuses at once what cannot be a database.
-func (r *rebuilding) takeSource(ctx context.Context) (err error) {
-	start := time.Now()
-	if r.source, err = takePrivate(ctx, r.task.Source); err != nil {
-		return err
-	}
-	r.laps.add(recovery.LapCopy, start, r.source.sizeBytes)
-	return nil
-}
-
-// build has etcdutl restore the core of the private copy while the hash of the copy is still being computed, and copies made for the
-// twins. What comes of a copy that turns out to be wrong is thrown away, and the hash is the reason that is told.
+// build has etcdutl restore the core of the private copy while what is left of the hash is computed. What comes of a copy that turns out
+// to be wrong is thrown away, and the hash is the reason that is told.
 func (r *rebuilding) build(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if err := r.askVersion(ctx); err != nil {
 		return err
 	}
-	twins, cores, verified := make(chan error, 1), make(chan error, 1), make(chan error, 1)
-	go func() { twins <- r.prepareTwins(ctx) }()
 	if err := r.takeSource(ctx); err != nil {
 		return err
 	}
-	go func() { verified <- r.verify(ctx) }()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		cores <- r.restoreCores(ctx)
-	}()
-	for range 3 {
-		select {
-		case err := <-verified:
-			if err == nil {
-				continue
-			}
-			cancel()
-			if r.task.Etcdutl != "" {
-				<-ended // it ends with the context; the library does not, and ends with the worker
-			}
-			return err
-		case failed := <-cores:
-			err = cmp.Or(err, failed)
-		case failed := <-twins:
-			err = cmp.Or(err, failed)
+	verified, cores := make(chan error, 1), make(chan error, 1)
+	go func() { verified <- r.verify() }()
+	go func() { cores <- r.restoreCores(ctx) }()
+	select {
+	case err := <-verified:
+		if err == nil {
+			return <-cores
 		}
+		cancel()
+		if r.task.Etcdutl != "" {
+			<-cores // it ends with the context; the library does not, and ends with the worker
+		}
+		return err
+	case err := <-cores:
+		return cmp.Or(<-verified, err)
 	}
-	return err
 }
 
-func (r *rebuilding) verify(ctx context.Context) error {
-	start := time.Now()
-	if err := r.source.verify(ctx, r.task.Source); err != nil {
+// takeSource makes the private copy, and refuses at once what cannot be a database.
+func (r *rebuilding) takeSource(ctx context.Context) (err error) {
+	r.began = time.Now()
+	if r.source, err = copyPrivate(ctx, r.task.Source); err != nil {
 		return err
 	}
-	r.laps.add(recovery.LapHash, start, r.source.sizeBytes)
+	r.laps.add(recovery.LapCopy, r.began, r.source.sizeBytes)
+	return r.source.refuse(r.task.Source)
+}
+
+func (r *rebuilding) verify() error {
+	if err := r.source.verify(r.task.Source); err != nil {
+		return err
+	}
+	r.laps.add(recovery.LapHash, r.began, r.source.sizeBytes)
 	return nil
 }
 
@@ -134,11 +124,7 @@ func (r *rebuilding) askVersion(ctx context.Context) (err error) {
 func (r *rebuilding) restoreCores(ctx context.Context) error {
 	start := time.Now()
 	core := filepath.Join(filepath.Dir(r.task.Source.Copy), "core")
-	err := blob.CheckPages(ctx, r.source.path) // as etcdutl has bbolt walk them each time it opens a database
-	if err == nil {
-		err = makeCore(ctx, r.source.path, core)
-	}
-	if err != nil {
+	if err := survived(func() error { return makeCore(ctx, r.source.path, core) }); err != nil {
 		return blame(r.task.Source.Path, err)
 	}
 	r.laps.add(recovery.LapCore, start, 0)

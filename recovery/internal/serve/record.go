@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/etcd-drill/etcd-drill/recovery"
+	"github.com/etcd-drill/etcd-drill/recovery/internal/blob"
 )
 
 // rawRecord is one record of the "key" bucket. What it points to is valid during the visit only.
@@ -48,6 +49,34 @@ func forEachRecord(ctx context.Context, tx *bolt.Tx, visit func(rawRecord) error
 		}
 		return visit(record)
 	})
+}
+
+// readRecords is forEachRecord on a database that is not opened for it, see blob.ReadPages. Everything else that is met goes to rest; no
+// rest is wanted if that is nil.
+func readRecords(ctx context.Context, path string, rest *core, visit func(rawRecord) error) error {
+	var key, value []byte
+	visitor := blob.Visitor{Bucket: func([]byte) error { return nil }}
+	if rest != nil {
+		visitor.Bucket = rest.bucket
+	}
+	visitor.Entry = func(e blob.Entry) (err error) {
+		if !isKeys(e.Bucket) {
+			if rest == nil {
+				return nil
+			}
+			return rest.entry(e)
+		}
+		if value, err = e.AppendValue(value[:0]); err != nil {
+			return err
+		}
+		key = append(key[:0], e.Key...)
+		record, err := decodeRecord(key, value)
+		if err != nil {
+			return err
+		}
+		return visit(record)
+	}
+	return blob.ReadPages(ctx, path, visitor)
 }
 
 func decodeRecord(key, value []byte) (rawRecord, error) {

@@ -161,7 +161,7 @@ func TestWhatIsReadInOneWalkIsWhatEtcdMakesOfIt(t *testing.T) {
 		for _, bumpTo := range []int64{0, source.LastRecord + 50_000} {
 			work := filepath.Join(dir, fmt.Sprint(bumpTo))
 			contents, err := j.extract(ctx, wire.ExtractTask{
-				Source:  wire.CopyTask{Kind: recovery.DBCopy, Path: path, Copy: filepath.Join(made(t, work), "copy")},
+				Source: wire.CopyTask{Kind: recovery.DBCopy, Path: path}, Scratch: made(t, work),
 				History: filepath.Join(work, "history"), Keyspace: filepath.Join(work, "keyspace"), DigestKey: recoverytest.DigestKey(),
 				RestorePoint: source.RestorePoint, Compacted: source.Compacted, BumpedTo: bumpTo, Cover: seed%5 == 0,
 			})

@@ -26,7 +26,7 @@ func (j *job) survey(ctx context.Context, task wire.SurveyTask) (*recovery.Datab
 	if err != nil {
 		return nil, err
 	}
-	if err := c.hash(ctx); err != nil {
+	if err := c.hash(); err != nil {
 		return nil, err
 	}
 	db := &recovery.Database{Path: task.Source.Path, Kind: c.kind, Hash: recovery.HashNone, SizeBytes: c.sizeBytes, SHA256: c.sha256}

@@ -47,12 +47,14 @@ func (r Request) Task() string {
 	}
 }
 
-// CopyTask names a source and the private copy that the worker makes of it. The folder of the copy is the parent's, which
-// removes it whatever becomes of the worker.
+// CopyTask names a source and the private copy that the worker makes of it, or that another worker has made. The folder of the copy
+// is the parent's, which removes it whatever becomes of the worker.
 type CopyTask struct {
 	Kind recovery.Kind `json:"kind"` // empty to let the size decide
 	Path string        `json:"path"`
 	Copy string        `json:"copy"`
+	// Copied says that the copy is there already.
+	Copied bool `json:"copied,omitempty"`
 	// SHA256 is what the source must have; empty if that is not known yet.
 	SHA256 string `json:"sha256,omitempty"`
 	// SkipHashCheck leaves the hash of a recovery.SavedSnapshot unverified.
@@ -64,9 +66,10 @@ type CheckTask struct {
 	Source CopyTask `json:"source"`
 }
 
-// ExtractTask asks for what a source holds.
+// ExtractTask asks for what a source holds. No copy is made.
 type ExtractTask struct {
 	Source       CopyTask `json:"source"`
+	Scratch      string   `json:"scratch"` // a folder that the parent removes
 	DigestKey    []byte   `json:"digestKey"`
 	History      string   `json:"history"`
 	Keyspace     string   `json:"keyspace"`
