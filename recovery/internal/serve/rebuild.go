@@ -84,10 +84,10 @@ func (r *rebuilding) build(ctx context.Context) (err error) {
 			return <-cores
 		}
 		cancel()
-		if r.task.Etcdutl != "" {
-			<-cores // it ends with the context; the library does not, and ends with the worker
+		if r.task.Etcdutl == "" {
+			return err // the library does not end with the context, but with the worker
 		}
-		return err
+		return cmp.Or(err, <-cores)
 	case err := <-cores:
 		return cmp.Or(<-verified, err)
 	}
