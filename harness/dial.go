@@ -85,9 +85,13 @@ func Dial(clientURL string, access Access) (*clientv3.Client, error) {
 	return client, err
 }
 
+// windowBytes is how much a server may send before somebody takes it. gRPC begins with 64 KiB and widens that round trip by round trip,
+// in which a member that streams its keys waits for this side; they come in messages of a megabyte and more.
+const windowBytes = 4 << 20
+
 // options are those of gRPC for this access.
 func (a Access) options() []grpc.DialOption {
-	options := a.interceptors()
+	options := append(a.interceptors(), grpc.WithInitialWindowSize(windowBytes), grpc.WithInitialConnWindowSize(windowBytes))
 	if a.TLS != nil && a.TLS.ServerName != "" {
 		// etcd's client hands gRPC every endpoint with its own host as the name to verify (client/v3/internal/resolver), which
 		// takes the place of the one in the settings.
