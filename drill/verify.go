@@ -186,16 +186,16 @@ func (d *Drill) judge(plain stored) (verify.Verdict, error) {
 	return verdict, d.events.emit(EventJudged, "%s", verdict.Outcome)
 }
 
-// demands says what this drill must have met to count: calls in flight when the disaster struck, and, where the backup
-// cannot hold everything, at least one write that it does not hold.
+// demands says what this drill must have met to count: calls in flight when the disaster struck, and, where the backup was made before
+// that, at least one write that it does not hold.
 func (d *Drill) demands(p Proof) verify.Demands {
 	fromTheDead := p.Source.Kind == recovery.DBCopy
 	for _, name := range p.Down.Flushed {
 		fromTheDead = fromTheDead && name != p.Source.Member
 	}
 	return verify.Demands{
-		QuorumLoss: true, UnknownEntries: d.loadWasHit(p.Outage),
-		LostWrites: fromTheDead || p.Source.Kind == recovery.SavedSnapshot && d.spec.Backup == Before,
+		QuorumLoss: true, UnknownEntries: d.loadWasHit(p.Outage), Unflushed: fromTheDead,
+		LostWrites: p.Source.Kind == recovery.SavedSnapshot && d.spec.Backup == Before,
 	}
 }
 

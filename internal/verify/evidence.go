@@ -199,6 +199,9 @@ type Demands struct {
 	QuorumLoss     bool `json:"quorumLoss"`     // the outage must have been observed to cost the quorum
 	UnknownEntries bool `json:"unknownEntries"` // the load must have been hit in flight
 	LostWrites     bool `json:"lostWrites"`     // the route is one that loses acknowledged writes
+	// Unflushed is set where the source is the database of a member that was killed. It may lack what the member had in memory, and
+	// it is luck if it does not, which nothing demands.
+	Unflushed bool `json:"unflushed,omitempty"`
 	// NoLoss is set on routes that must keep every acknowledged write; a lost one is then damage.
 	NoLoss bool `json:"noLoss"`
 }

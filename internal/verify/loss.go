@@ -36,6 +36,10 @@ func (j *judge) checkLoss() error {
 		j.notes.doubted(claimNone, Finding{Kind: TooLittle, Revision: j.ref.revision},
 			"no acknowledged write is above revision %d: the route loses writes and the drill demands that it did", j.ref.revision)
 	}
+	if j.ev.Demands.Unflushed && j.loss.Writes == 0 {
+		j.notes.hazard("that no acknowledged write is lost is luck: %s is the database of a member that was killed, which lacks "+
+			"what the member had not written to it yet, and this one had written everything", j.ref.name())
+	}
 	return nil
 }
 

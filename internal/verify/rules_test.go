@@ -123,6 +123,22 @@ func (w *world) keepOldCluster() {
 	}
 }
 
+func TestThatNothingIsLostOfAKilledMemberIsLuck(t *testing.T) {
+	w := newWorld(seeded(3), ordinary)
+	w.ev.Demands.Unflushed = true
+	if v := judged(t, w); v.Outcome != Intact || v.Loss.Writes == 0 || len(v.Hazards) > 0 {
+		t.Errorf("%s, %d lost, hazards %+v", v.Outcome, v.Loss.Writes, v.Hazards)
+	}
+	w.entries = slices.DeleteFunc(w.entries, func(e ledger.Entry) bool { return e.Revision > w.restorePoint() })
+	if v := judged(t, w); v.Outcome != Intact || len(v.Hazards) != 1 || !strings.Contains(v.Hazards[0].Text, "is luck") {
+		t.Errorf("%s, hazards %+v", v.Outcome, v.Hazards)
+	}
+	w.ev.Demands.Unflushed = false
+	if v := judged(t, w); v.Outcome != Intact || len(v.Hazards) > 0 {
+		t.Errorf("%s, hazards %+v", v.Outcome, v.Hazards)
+	}
+}
+
 func TestPlainRestartHoldsTheMembersAgainstTheFirst(t *testing.T) {
 	w := newWorld(seeded(3), ordinary)
 	w.keepOldCluster()
