@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"github.com/etcd-drill/etcd-drill/recovery"
 )
@@ -35,35 +34,6 @@ const maxPageFaults = 3
 // CheckPages looks at every page of a database that reaches as far as its meta pages say: that it is where it says it is, belongs to
 // one place of the tree, and that all keys lie in it and in order.
 func CheckPages(ctx context.Context, path string) error { return ReadPages(ctx, path, Visitor{}) }
-
-// Visitor is shown what a database holds. Buckets in buckets, of which etcd has none, are an error where Entry is set.
-type Visitor struct {
-	Bucket func(name []byte) error // before its entries
-	Entry  func(Entry) error       // in the order of the keys
-}
-
-// Entry is a key of a bucket and its value. What it points to is valid during the visit only.
-type Entry struct {
-	Bucket, Key []byte
-	file        io.ReaderAt
-	head        []byte // what of the value is in memory, if all of it is
-	at, bytes   int64  // of the value
-}
-
-// AppendValue reads the value.
-func (e Entry) AppendValue(to []byte) ([]byte, error) {
-	if e.head != nil {
-		return append(to, e.head...), nil
-	}
-	from := len(to)
-	to = slices.Grow(to, int(e.bytes))[:from+int(e.bytes)]
-	_, err := e.file.ReadAt(to[from:], e.at)
-	return to, err
-}
-
-// In returns the entry for after the visit: without its key and bucket, and with a value that is read from this file, which is the
-// same one.
-func (e Entry) In(file io.ReaderAt) Entry { return Entry{file: file, at: e.at, bytes: e.bytes} }
 
 // ReadPages is CheckPages that shows what it finds until it finds a fault.
 func ReadPages(ctx context.Context, path string, visitor Visitor) error {
@@ -275,32 +245,6 @@ func (w *pageWalk) element(a area, branch bool, i int64) (element, error) {
 	}
 	e.key = key
 	return e, err
-}
-
-// show shows an entry of a bucket to the visitor.
-func (w *pageWalk) show(a area, e element) error {
-	if w.visitor.Entry == nil || w.depth != 1 || w.count > 0 {
-		return nil
-	}
-	entry := Entry{Bucket: w.name, Key: e.key, file: w.file, at: a.at + e.valueAt, bytes: e.bytes}
-	if end := e.valueAt + e.bytes; end <= int64(len(a.head)) {
-		entry.head = a.head[e.valueAt:end]
-	}
-	return w.visitor.Entry(entry)
-}
-
-// enter is called at the beginning of a bucket.
-func (w *pageWalk) enter(name []byte) error {
-	if w.depth++; w.depth == 1 {
-		w.name = bytes.Clone(name)
-	}
-	switch {
-	case w.count > 0 || w.visitor.Entry == nil:
-		return nil
-	case w.depth > 1:
-		return fmt.Errorf("%w: bucket %q holds a bucket, and none of etcd's does", recovery.ErrBadStructure, w.name)
-	}
-	return w.visitor.Bucket(w.name)
 }
 
 // bucket looks at a bucket in a leaf.
