@@ -99,7 +99,8 @@ func (d *Drill) checkOwnRoom(ctx context.Context) error {
 		return err
 	}
 	members, size, records := uint64(d.spec.Members), uint64(d.own.source.SizeBytes), uint64(d.own.source.Records)
-	room.DiskNeedBytes = members*(2*size+walBytes+pipelineBytes) + size + (members+1)*records*linesBytes
+	// The copy that the backup was checked on is there already, and becomes the first member's.
+	room.DiskNeedBytes = members*(2*size+walBytes+pipelineBytes) - size + (members+1)*records*linesBytes
 	room.MemoryNeedBytes = harnessBytes + members*(memberBytes+uint64(d.own.source.Keys)*indexBytes)
 	if room.DiskFreeBytes < room.DiskNeedBytes {
 		return fmt.Errorf("%w: %s has %d MiB free, a drill of %d members and a backup of %d MiB needs up to %d MiB; "+

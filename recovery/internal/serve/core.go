@@ -75,7 +75,12 @@ func (c *core) entry(e blob.Entry) error {
 		return err
 	}
 	name, key := bytes.Clone(e.Bucket), bytes.Clone(e.Key)
-	return c.add(len(key)+len(value), func(tx *bolt.Tx) error { return tx.Bucket(name).Put(key, value) })
+	return c.add(len(key)+len(value), func(tx *bolt.Tx) error {
+		if err := tx.Bucket(name).Put(key, value); err != nil { // an empty key, or one that is too long
+			return undecodable(name, err)
+		}
+		return nil
+	})
 }
 
 func (c *core) add(bytes int, write func(*bolt.Tx) error) error {

@@ -1,14 +1,17 @@
 package serve
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/etcd-drill/etcd-drill/recovery"
 	"github.com/etcd-drill/etcd-drill/recovery/internal/blob"
 	"github.com/etcd-drill/etcd-drill/recovery/internal/recoverytest"
 )
@@ -96,5 +99,21 @@ func TestDatabasesThatDifferAreToldApart(t *testing.T) {
 		if same, err := sameContent(one, recoverytest.MakeDatabase(t, c.holds, 2, bolt.Options{})); err != nil || same != c.same {
 			t.Errorf("%s: %t, %v", name, same, err)
 		}
+	}
+}
+
+func TestACoreRefusesWhatNoDatabaseCanHold(t *testing.T) {
+	path := recoverytest.MakeDatabase(t, recoverytest.Content{"key": {"1": "one"}, "members": {"k": "value of the key"}}, 1, bolt.Options{})
+	data := recoverytest.ReadAll(t, path)
+	at := bytes.LastIndex(data, []byte("kvalue of the key"))
+	// In the leaf's entry the key has length 1; it is made 0, and the value one longer.
+	header := bytes.LastIndex(data[:at], []byte{1, 0, 0, 0, byte(len("value of the key")), 0, 0, 0})
+	data[header], data[header+4] = 0, data[header+4]+1
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := makeCore(t.Context(), path, filepath.Join(t.TempDir(), "core"))
+	if !errors.Is(err, recovery.ErrBadStructure) || !strings.Contains(fmt.Sprint(err), `bucket "members"`) {
+		t.Errorf("got %v", err)
 	}
 }
