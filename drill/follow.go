@@ -62,7 +62,7 @@ func (w *walk) do(ctx context.Context, at int) (int, error) {
 	case recovery.DoAwait:
 		return 1, w.await(ctx, at)
 	case recovery.DoRemove:
-		cluster, err := w.reborn.Remove(ctx, step.Via, step.Member)
+		cluster, err := w.reborn.Remove(ctx, step.Via, step.Member, w.drill.opts.ReadyWithin)
 		return 1, w.become(cluster, err)
 	case recovery.DoAdd:
 		cluster, err := w.reborn.Add(ctx, harness.Addition{

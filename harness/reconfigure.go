@@ -79,25 +79,37 @@ func (c *Cluster) register(ctx context.Context, a Addition) (id identity.MemberI
 		return 0, err
 	}
 	defer probe.Close()
-	err = await.Until(ctx, await.Condition{Name: "leave to add " + a.Seat.Name, Every: 200 * time.Millisecond, Within: a.Within},
-		func(ctx context.Context) error {
-			ctx, cancel := context.WithTimeout(ctx, askVia)
-			defer cancel()
-			add := probe.Client().MemberAdd
-			if a.Learner {
-				add = probe.Client().MemberAddAsLearner
-			}
-			response, err := add(ctx, []string{a.Seat.PeerURL})
-			switch {
-			case err == nil:
-				id = identity.MemberID(response.Member.ID)
-				return nil
-			case errors.Is(err, rpctypes.ErrUnhealthy), errors.Is(err, rpctypes.ErrMemberNotEnoughStarted):
+	err = reconfigure(ctx, "leave to add "+a.Seat.Name, a.Within, func(ctx context.Context) error {
+		add := probe.Client().MemberAdd
+		if a.Learner {
+			add = probe.Client().MemberAddAsLearner
+		}
+		response, err := add(ctx, []string{a.Seat.PeerURL})
+		if err == nil {
+			id = identity.MemberID(response.Member.ID)
+		}
+		return err
+	})
+	return id, err
+}
+
+// reconfigure asks for a change of the members until it is granted. What is refused because the cluster is not ready for it has changed
+// nothing; after any other error, a timeout too, the change may have been made, and is not asked for again.
+func reconfigure(ctx context.Context, what string, within time.Duration, ask func(context.Context) error) error {
+	return await.Until(ctx, await.Condition{Name: what, Every: 200 * time.Millisecond, Within: within}, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, askVia)
+		defer cancel()
+		err := ask(ctx)
+		if err == nil {
+			return nil
+		}
+		for _, unready := range []error{rpctypes.ErrUnhealthy, rpctypes.ErrMemberNotEnoughStarted, rpctypes.ErrMemberLearnerNotReady} {
+			if errors.Is(err, unready) {
 				return err
 			}
-			return await.Hopeless(err) // also a timeout: the member may have been added, and would be twice
-		})
-	return id, err
+		}
+		return await.Hopeless(err)
+	})
 }
 
 // Promote gives a learner its vote, as soon as the cluster finds that it has caught up, within the time given.
@@ -111,22 +123,17 @@ func (c *Cluster) Promote(ctx context.Context, via, name string, within time.Dur
 		return fmt.Errorf("promote %s: %w", name, err)
 	}
 	defer probe.Close()
-	return await.Until(ctx, await.Condition{Name: "the promotion of " + name, Every: 200 * time.Millisecond, Within: within},
-		func(ctx context.Context) error {
-			ctx, cancel := context.WithTimeout(ctx, askVia)
-			defer cancel()
-			_, err := probe.Client().MemberPromote(ctx, uint64(m.id))
-			if err == nil || errors.Is(err, rpctypes.ErrUnhealthy) || errors.Is(err, rpctypes.ErrMemberLearnerNotReady) {
-				return err
-			}
-			return await.Hopeless(err)
-		})
+	return reconfigure(ctx, "the promotion of "+name, within, func(ctx context.Context) error {
+		_, err := probe.Client().MemberPromote(ctx, uint64(m.id))
+		return err
+	})
 }
 
 // Remove tells the living cluster, through one of its members, that the member of this name is gone for good. The returned
 // cluster is this one without it; the value itself stays as it is. The member's process, if it lives, is told by its peers and
-// ends.
-func (c *Cluster) Remove(ctx context.Context, via, name string) (*Cluster, error) {
+// ends. Within bounds the wait for leave, as with Addition: etcd does not let go of a member that lives while too few of the others
+// have been connected for 5 s (server/etcdserver/server.go, mayRemoveMember).
+func (c *Cluster) Remove(ctx context.Context, via, name string, within time.Duration) (*Cluster, error) {
 	gone, err := c.Member(name)
 	if err != nil {
 		return nil, fmt.Errorf("remove %s: %w", name, err)
@@ -136,9 +143,11 @@ func (c *Cluster) Remove(ctx context.Context, via, name string) (*Cluster, error
 		return nil, fmt.Errorf("remove %s: %w", name, err)
 	}
 	defer probe.Close()
-	ctx, cancel := context.WithTimeout(ctx, askVia)
-	defer cancel()
-	if _, err := probe.Client().MemberRemove(ctx, uint64(gone.id)); err != nil {
+	err = reconfigure(ctx, "leave to remove "+name, within, func(ctx context.Context) error {
+		_, err := probe.Client().MemberRemove(ctx, uint64(gone.id))
+		return err
+	})
+	if err != nil {
 		return nil, fmt.Errorf("remove %s: %w", name, err)
 	}
 	less := &Cluster{site: c.site, id: c.id, birth: c.birth, layout: Layout{Token: c.layout.Token}}

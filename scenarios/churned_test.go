@@ -56,7 +56,7 @@ var _ = Describe("churned members", Label("etcd", "C11", "disaster:all-killed-af
 func churn(ctx context.Context, cluster *harness.Cluster) *harness.Cluster {
 	GinkgoHelper()
 	whole := addVoter(ctx, cluster, "m4")
-	less := must(whole.Remove(ctx, "m2", "m1"))
+	less := must(whole.Remove(ctx, "m2", "m1", time.Minute))
 	must(must(whole.Member("m1")).Wait(ctx)) // its peers tell it
 	return less
 }
