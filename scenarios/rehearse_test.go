@@ -193,6 +193,9 @@ func flushMember(ctx context.Context, m *harness.Member) error {
 		return err
 	}
 	defer client.Close() //nolint:errcheck // nothing is lost by closing
+	if _, err := client.Get(ctx, "x"); err != nil { // linearizable: the member has applied by now what was acknowledged before
+		return err
+	}
 	snapshot, err := client.Snapshot(ctx)
 	if err != nil {
 		return err
