@@ -16,8 +16,10 @@ func TestAChangeOfMembersIsAskedForUntilItIsGrantedOrMayHaveBeenMade(t *testing.
 		asked   int     // 0 for more than once, and until the time is over
 		want    error
 	}{
-		"granted":              {[]error{nil}, 1, nil},
-		"granted later":        {[]error{rpctypes.ErrUnhealthy, rpctypes.ErrMemberNotEnoughStarted, rpctypes.ErrMemberLearnerNotReady, nil}, 4, nil},
+		"granted": {[]error{nil}, 1, nil},
+		"granted later": {
+			[]error{rpctypes.ErrUnhealthy, rpctypes.ErrMemberNotEnoughStarted, rpctypes.ErrMemberLearnerNotReady, nil}, 4, nil,
+		},
 		"broken":               {[]error{broken}, 1, broken},
 		"broken later":         {[]error{rpctypes.ErrUnhealthy, broken}, 2, broken},
 		"not known what it is": {[]error{context.DeadlineExceeded}, 1, context.DeadlineExceeded},

@@ -192,7 +192,7 @@ func flushMember(ctx context.Context, m *harness.Member) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close() //nolint:errcheck // nothing is lost by closing
+	defer client.Close()                            //nolint:errcheck // nothing is lost by closing
 	if _, err := client.Get(ctx, "x"); err != nil { // linearizable: the member has applied by now what was acknowledged before
 		return err
 	}
