@@ -168,7 +168,7 @@ func receiveDirectory(ctx context.Context, w offline.Worker, received Received, 
 }
 
 // Check examines the backup as offline.Check does. A file that changed since it was received is recovery.ErrInUse, whatever
-// was found in it.
+// was found in it; only then does a copy that was to be kept stay in spite of the error.
 func (r Received) Check(ctx context.Context, w offline.Worker, opts ...offline.CheckOption) (recovery.Source, error) {
 	source, err := offline.Check(ctx, w, r.Kind, r.Path, opts...)
 	if ctx.Err() == nil {

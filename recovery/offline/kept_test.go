@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/etcd-drill/etcd-drill/harness/identity"
@@ -69,10 +70,20 @@ func TestACopyThatWasKeptAndChangedIsRefused(t *testing.T) {
 	if _, err := Restore(recoverytest.Context(t), worker, plan, scratch, FromCopy(kept)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a copy that is gone: %v", err)
 	}
-	if _, err := Restore(recoverytest.Context(t), worker, plan, scratch, FromCopy(kept), OneByOne()); err == nil {
-		t.Error("one copy was restored one by one")
+}
+
+func TestACopyThatWasKeptIsNotRestoredOneByOne(t *testing.T) {
+	b := recoverytest.MakeBackups(t, recoverytest.Context(t), 10)
+	worker, scratch := testWorker(t, "serve"), t.TempDir()
+	plan, kept := keptPlan(t, worker, b.Snapshot)
+	_, err := Restore(recoverytest.Context(t), worker, plan, scratch, FromCopy(kept), OneByOne())
+	if err == nil || !strings.Contains(err.Error(), "one by one") {
+		t.Errorf("got %v", err)
 	}
 	recoverytest.AssertEmpty(t, scratch)
+	if recoverytest.DigestOf(t, kept) != plan.Source.SHA256 {
+		t.Error("the copy was touched")
+	}
 }
 
 func TestNoCopyIsKeptWhereSomethingLies(t *testing.T) {

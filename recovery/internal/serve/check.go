@@ -61,7 +61,7 @@ func viewDatabase(path string, view func(*bolt.Tx) error) error {
 	})
 }
 
-// survived is survive where nothing is written, so that a panic is the content's fault.
+// survived is survive where the source is only read, so that a panic is the content's fault.
 func survived(read func() error) error {
 	err := survive(read)
 	if errors.Is(err, errPanicked) {

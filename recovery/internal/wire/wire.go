@@ -53,7 +53,7 @@ type CopyTask struct {
 	Kind recovery.Kind `json:"kind"` // empty to let the size decide
 	Path string        `json:"path"`
 	Copy string        `json:"copy"`
-	// Copied says that the copy is there already.
+	// Copied says that the copy is there already, so that the source is not read.
 	Copied bool `json:"copied,omitempty"`
 	// SHA256 is what the source must have; empty if that is not known yet.
 	SHA256 string `json:"sha256,omitempty"`
